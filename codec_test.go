@@ -1,0 +1,129 @@
+package headlessly_test
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/headlessly/headlessly"
+)
+
+// filled sets every field of a struct to a value of its own, so that a field
+// that the codec forgets shows.
+func filled(t testing.TB, r *rand.Rand, v any) {
+	t.Helper()
+	s := reflect.ValueOf(v).Elem()
+	for i := range s.NumField() {
+		f, name := s.Field(i), s.Type().Field(i).Name
+		switch f.Interface().(type) {
+		case string:
+			f.SetString(name + strings.Repeat("é", r.IntN(200)))
+		case int64:
+			f.SetInt(r.Int64() - r.Int64())
+		case float64:
+			f.SetFloat(r.NormFloat64())
+		case bool:
+			f.SetBool(true)
+		case []byte:
+			f.SetBytes([]byte{0, 255, byte(i)})
+		default:
+			t.Fatalf("field %s has type %s: teach the test", name, f.Type())
+		}
+	}
+}
+
+func TestEventSurvivesTheBinaryForm(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var want, got headlessly.Event
+		filled(t, r, &want)
+		b, err := want.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.LogSeq = want.LogSeq // not part of the form
+		if err := got.UnmarshalBinary(b); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Fatalf("got %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+func TestRejectedSurvivesTheBinaryForm(t *testing.T) {
+	var want, got headlessly.Rejected
+	filled(t, rand.New(rand.NewPCG(1, 2)), &want)
+	b, err := want.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.LogSeq = want.LogSeq
+	if err := got.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAFieldOfANewerVersionIsSkipped(t *testing.T) {
+	b, err := (&headlessly.Event{Tenant: "acme"}).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, 0xfa, 0x7f, 2, 'h', 'i') // field 2047, two bytes
+	var got headlessly.Event
+	if err := got.UnmarshalBinary(b); err != nil || got.Tenant != "acme" {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
+func FuzzEventUnmarshal(f *testing.F) {
+	var e headlessly.Event
+	filled(f, rand.New(rand.NewPCG(3, 4)), &e)
+	b, _ := e.MarshalBinary()
+	f.Add(b)
+	f.Add(b[:len(b)/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var first, second headlessly.Event
+		if first.UnmarshalBinary(data) != nil {
+			return
+		}
+		again, err := first.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := second.UnmarshalBinary(again); err != nil {
+			t.Fatalf("own output not readable: %v", err)
+		}
+		if second.VitalValue != second.VitalValue { // NaN equals nothing
+			first.VitalValue, second.VitalValue = 0, 0
+		}
+		if first != second {
+			t.Fatalf("got %+v\nwant %+v", second, first)
+		}
+	})
+}
+
+func BenchmarkEventBinary(b *testing.B) {
+	var e headlessly.Event
+	e.Tenant, e.Type, e.Event, e.URL = "acme", "track", "Order Completed", "https://shop.example/cart?x=1"
+	e.Properties, e.UserAgent = `{"total":12.5,"items":[1,2,3]}`, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
+	e.Timestamp, e.ReceivedAt = 1700000000000000, 1700000000000001
+	var buf []byte
+	b.Run("append", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			buf, _ = e.AppendBinary(buf[:0])
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		var got headlessly.Event
+		for b.Loop() {
+			_ = got.UnmarshalBinary(buf)
+		}
+	})
+}

@@ -1,0 +1,47 @@
+package headlessly
+
+// Destination names.
+const (
+	DestinationGA4     = "ga4"
+	DestinationSentry  = "sentry"
+	DestinationPostHog = "posthog"
+)
+
+// Destinations is where one tenant's events go: the "destinations" argument of
+// Integration.connect for provider "analytics". A nil member is not connected.
+type Destinations struct {
+	GA      *GADestination      `json:"ga,omitempty" yaml:"ga,omitempty"`
+	Sentry  *SentryDestination  `json:"sentry,omitempty" yaml:"sentry,omitempty"`
+	PostHog *PostHogDestination `json:"posthog,omitempty" yaml:"posthog,omitempty"`
+}
+
+// GADestination is a Google Analytics 4 web stream. With an APISecret the
+// Measurement Protocol is spoken, without it /g/collect, the browser's own
+// undocumented protocol.
+type GADestination struct {
+	MeasurementID string `json:"measurementId" yaml:"measurementId"` // G-XXXXXXXX
+	APISecret     Secret `json:"apiSecret,omitzero" yaml:"apiSecret,omitempty"`
+	// Endpoint replaces https://www.google-analytics.com, for example by the
+	// EU's https://region1.google-analytics.com.
+	Endpoint string `json:"endpoint,omitempty" yaml:"endpoint,omitempty"`
+}
+
+// SentryDestination is a Sentry project.
+type SentryDestination struct {
+	DSN Secret `json:"dsn" yaml:"dsn"`
+}
+
+// PostHogDestination is a PostHog project.
+type PostHogDestination struct {
+	APIKey Secret `json:"apiKey" yaml:"apiKey"` // phc_…
+	Host   string `json:"host,omitempty" yaml:"host,omitempty"`
+}
+
+// DestinationSource tells the router where a tenant's events go. Safe for
+// concurrent use; answers come from memory and never block on I/O.
+type DestinationSource interface {
+	// Destinations gives the tenant's destinations as they are now and a
+	// version that changes whenever they do; a tenant without any has version
+	// 0.
+	Destinations(tenant string) (Destinations, uint64)
+}
