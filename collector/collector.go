@@ -1,0 +1,186 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/enrich"
+)
+
+// Limits of the public listener.
+const (
+	readBufferSize     = 8 << 10 // headers; fasthttp answers 431 above it
+	maxRequestsPerConn = 100_000 // a connection is renewed now and then
+	bodySlack          = 1       // a body of exactly the limit passes, one more byte does not
+)
+
+// Config is what a Collector needs.
+type Config struct {
+	Log       headlessly.Appender
+	Directory Directory
+	Script    []byte            // the browser script
+	Ready     func() error      // nil while the log accepts writes
+	Metrics   []func(io.Writer) // further metrics shown at /metrics
+	Clock     headlessly.Clock
+	Logger    *slog.Logger
+
+	// PathPrefix is an additional prefix ("/x7") under which every path is
+	// served too: ad-blockers match paths.
+	PathPrefix string
+	// AppendTimeout bounds the wait for the disk; after it the client is told
+	// 503 and sends again.
+	AppendTimeout time.Duration
+	ReadTimeout   time.Duration // a whole request
+	WriteTimeout  time.Duration
+	IdleTimeout   time.Duration // between requests of one connection
+	// MaxConns bounds connections; MaxConns × MaxBodyBytes is the worst case
+	// of memory, reached only when every one sends the largest body at once.
+	MaxConns      int
+	MaxConnsPerIP int // 0 is no limit, right behind a proxy
+}
+
+// Default gives a Config that lacks only Log, Directory, Script and Ready.
+func Default() Config {
+	return Config{
+		Clock:         headlessly.SystemClock,
+		Logger:        slog.Default(),
+		AppendTimeout: 10 * time.Second,
+		ReadTimeout:   20 * time.Second,
+		WriteTimeout:  20 * time.Second,
+		IdleTimeout:   75 * time.Second,
+		MaxConns:      20_000,
+	}
+}
+
+// Validate reports every fault of the Config at once.
+func (c *Config) Validate() error {
+	var errs []error
+	need := func(ok bool, name string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("collector: %s is missing", name))
+		}
+	}
+	need(c.Log != nil, "log")
+	need(c.Directory != nil, "directory")
+	need(len(c.Script) > 0, "script")
+	need(c.Ready != nil, "ready")
+	need(c.Clock != nil, "clock")
+	need(c.Logger != nil, "logger")
+	need(c.AppendTimeout > 0 && c.ReadTimeout > 0 && c.WriteTimeout > 0 && c.IdleTimeout > 0, "a timeout")
+	need(c.MaxConns > 0, "max connections")
+	if c.PathPrefix != "" && (!strings.HasPrefix(c.PathPrefix, "/") || strings.HasSuffix(c.PathPrefix, "/")) {
+		errs = append(errs, fmt.Errorf("collector: path prefix %q must start with a slash and not end in one", c.PathPrefix))
+	}
+	return errors.Join(errs...)
+}
+
+// Collector is the public HTTP server.
+type Collector struct {
+	cfg           Config
+	server        *fasthttp.Server
+	script        *script
+	enricher      *enrich.Enricher
+	metrics       *counters
+	decoders      decoders
+	batches       batchPool
+	rejectedLimit *rate.Limiter
+}
+
+// New makes a Collector; it does not listen yet.
+func New(cfg Config) (*Collector, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s, err := newScript(cfg.Script)
+	if err != nil {
+		return nil, fmt.Errorf("collector: compress script: %w", err)
+	}
+	c := &Collector{
+		cfg: cfg, script: s, enricher: enrich.New(), metrics: newCounters(),
+		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
+	}
+	c.server = &fasthttp.Server{
+		Handler:                       c.Handler(),
+		ErrorHandler:                  c.connectionError,
+		Name:                          "headlessly",
+		Concurrency:                   cfg.MaxConns,
+		MaxConnsPerIP:                 cfg.MaxConnsPerIP,
+		MaxRequestsPerConn:            maxRequestsPerConn,
+		ReadBufferSize:                readBufferSize,
+		ReadTimeout:                   cfg.ReadTimeout,
+		WriteTimeout:                  cfg.WriteTimeout,
+		IdleTimeout:                   cfg.IdleTimeout,
+		MaxRequestBodySize:            headlessly.MaxBodyBytes + bodySlack,
+		DisablePreParseMultipartForm:  true,
+		NoDefaultContentType:          true,
+		NoDefaultDate:                 false,
+		CloseOnShutdown:               true,
+		SecureErrorLogMessage:         true,
+		Logger:                        discard{},
+		DisableHeaderNamesNormalizing: false,
+	}
+	return c, nil
+}
+
+// Handler is the collector's request handler, for a server of the caller's
+// own. A panic in it is answered 500, counted and logged; nothing was
+// acknowledged then.
+func (c *Collector) Handler() fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		defer func() {
+			if p := recover(); p != nil {
+				c.metrics.panics.Inc()
+				c.cfg.Logger.Error("collector.panic", slog.Any("panic", p))
+				ctx.Response.Reset()
+				c.refuse(ctx, &errorReply{500, "internal", "", "the gateway has a fault; nothing was acknowledged"})
+				ctx.SetConnectionClose()
+			}
+		}()
+		c.handle(ctx)
+	}
+}
+
+// Serve answers requests on l until Shutdown.
+func (c *Collector) Serve(l net.Listener) error { return c.server.Serve(l) }
+
+// Shutdown closes the listener, lets requests under way finish and returns
+// when they have or when ctx is done.
+func (c *Collector) Shutdown(ctx context.Context) error { return c.server.ShutdownWithContext(ctx) }
+
+// ScriptHash names the immutable twin of the script: /v1/{hash}.js.
+func (c *Collector) ScriptHash() string { return c.script.hash }
+
+// connectionError answers what never reached the handler and closes the
+// connection: after a parse error nobody knows where the next request starts.
+func (c *Collector) connectionError(ctx *fasthttp.RequestCtx, err error) {
+	c.metrics.connErrors.Inc()
+	r := &errorReply{400, "bad_request", "", "the request could not be read"}
+	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		r = &errorReply{413, codeTooLarge, "body", fmt.Sprintf("is larger than %d bytes; send smaller batches", headlessly.MaxBodyBytes)}
+	case errors.As(err, &small):
+		r = &errorReply{431, "headers_too_large", "", fmt.Sprintf("the headers are larger than %d bytes", readBufferSize)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		r = &errorReply{408, "timeout", "", "the request took too long to arrive"}
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
+	c.refuse(ctx, r)
+	ctx.SetConnectionClose()
+}
+
+// discard drops fasthttp's own log lines: faults of connections are counted.
+type discard struct{}
+
+func (discard) Printf(string, ...any) {}

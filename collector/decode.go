@@ -1,0 +1,251 @@
+package collector
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/valyala/fastjson"
+
+	"github.com/headlessly/headlessly"
+)
+
+// decoder turns a client's JSON event into an Event. It holds scratch space;
+// one goroutine uses it at a time. The Event's strings point into the parsed
+// JSON and the scratch space: encode it before the next call.
+type decoder struct {
+	event  headlessly.Event
+	common *fastjson.Object // the batch's context, merged below each event's own
+
+	rest    []byte // the context object under construction
+	name    string
+	named   bool // an explicit event name
+	rawType string
+	rawID   string
+	message string
+	ctx     *fastjson.Object
+	props   *fastjson.Object
+}
+
+// decode reads one event. On an error the event must not be used; its field
+// is relative to the event.
+func (d *decoder) decode(v *fastjson.Value, tenant string) *headlessly.FieldError {
+	o := v.GetObject()
+	if o == nil {
+		return wrongType("", "an object", v)
+	}
+	*d = decoder{common: d.common, rest: d.rest[:0]}
+	e := &d.event
+	e.Tenant = tenant
+	var fault *headlessly.FieldError
+	o.Visit(func(key []byte, v *fastjson.Value) {
+		if fault == nil {
+			fault = d.field(view(key), v)
+		}
+	})
+	if fault != nil {
+		return fault
+	}
+	if fault = d.classify(); fault != nil {
+		return fault
+	}
+	d.identify()
+	d.context()
+	d.properties()
+	d.finish()
+	return nil
+}
+
+// field takes one top-level key of an event.
+func (d *decoder) field(key string, v *fastjson.Value) *headlessly.FieldError {
+	e := &d.event
+	switch key {
+	case "messageId", "uuid", "eventId", "event_id":
+		if d.rawID != "" && key != "messageId" {
+			return nil
+		}
+		return id(&d.rawID, v, key)
+	case "type":
+		return text(&d.rawType, v, key, headlessly.MaxNameBytes)
+	case "event", "name":
+		if d.named && key == "name" {
+			return nil
+		}
+		d.named = key == "event"
+		return text(&d.name, v, key, headlessly.MaxNameBytes)
+	case "userId", "user_id":
+		return id(&e.UserID, v, key)
+	case "anonymousId", "anonymous_id", "distinct_id":
+		return id(&e.AnonymousID, v, key)
+	case "sessionId", "session_id":
+		return id(&e.SessionID, v, key)
+	case "groupId", "group_id":
+		return id(&e.GroupID, v, key)
+	case "previousId":
+		return id(&e.PreviousID, v, key)
+	case "ts", "timestamp", "originalTimestamp":
+		if e.OriginalTS != 0 && key != "ts" {
+			return nil
+		}
+		return instant(&e.OriginalTS, v, key)
+	case "sentAt":
+		return instant(&e.SentAt, v, key)
+	case "properties":
+		d.props = v.GetObject()
+		return object(&e.Properties, v, key)
+	case "traits":
+		return object(&e.Traits, v, key)
+	case "context":
+		if d.ctx = v.GetObject(); d.ctx == nil && v.Type() != fastjson.TypeNull {
+			return wrongType(key, "an object", v)
+		}
+		return nil
+	}
+	if dst, limit := d.column(key); dst != nil {
+		return text(dst, v, key, limit)
+	}
+	switch key {
+	case "exception", "error":
+		return d.exception(v, key)
+	case "message":
+		return text(&d.message, v, key, headlessly.MaxEventBytes)
+	case "fingerprint":
+		return d.fingerprint(v)
+	case "breadcrumbs":
+		if v.Type() != fastjson.TypeArray && v.Type() != fastjson.TypeNull {
+			return wrongType(key, "an array", v)
+		}
+	case "tags", "extra", "contexts", "integrations":
+		if v.Type() != fastjson.TypeObject && v.Type() != fastjson.TypeNull {
+			return wrongType(key, "an object", v)
+		}
+	case "tenant", "writeKey", "receivedAt", "channel", "version":
+		return nil // the tenant comes from the key, the rest from the gateway
+	}
+	d.keep(key, v)
+	return nil
+}
+
+// column gives the string column of a top-level key.
+func (d *decoder) column(key string) (*string, int) {
+	e := &d.event
+	switch key {
+	case "url":
+		return &e.URL, headlessly.MaxEventBytes
+	case "path":
+		return &e.Path, headlessly.MaxEventBytes
+	case "referrer":
+		return &e.Referrer, headlessly.MaxEventBytes
+	case "title":
+		return &e.Title, headlessly.MaxEventBytes
+	case "userAgent":
+		return &e.UserAgent, headlessly.MaxEventBytes
+	case "level":
+		return &e.Level, headlessly.MaxNameBytes
+	case "release":
+		return &e.Release, headlessly.MaxIDBytes
+	case "environment":
+		return &e.Environment, headlessly.MaxIDBytes
+	case "source":
+		return &e.Source, headlessly.MaxNameBytes
+	}
+	return nil, 0
+}
+
+// keep puts a value without a column into the context.
+func (d *decoder) keep(key string, v *fastjson.Value) {
+	if v.Type() == fastjson.TypeNull {
+		return
+	}
+	if len(d.rest) > 0 {
+		d.rest = append(d.rest, ',')
+	}
+	d.rest = appendJSONString(d.rest, key)
+	d.rest = append(d.rest, ':')
+	d.rest = v.MarshalTo(d.rest)
+}
+
+// classify settles type and event name.
+func (d *decoder) classify() *headlessly.FieldError {
+	e := &d.event
+	known, ok := typeOf(d.rawType)
+	switch {
+	case d.rawType != "" && ok:
+		e.Type = known
+	case d.rawType != "":
+		e.Type = d.rawType
+	case d.name != "":
+		if e.Type, ok = typeOf(d.name); !ok {
+			e.Type = headlessly.TypeTrack
+		}
+	case e.ErrorStack != "":
+		e.Type = headlessly.TypeError
+	default:
+		return &headlessly.FieldError{Code: codeMissing, Field: "type", Message: `is missing: send "type" (track, page, identify, …) or "event" (the event's name)`}
+	}
+	e.Event = d.name
+	if _, alias := typeOf(d.name); alias && strings.HasPrefix(d.name, "$") || e.Event == "" {
+		e.Event = e.Type
+	}
+	if e.Type == headlessly.TypeTrack && d.name == "" {
+		return &headlessly.FieldError{Code: codeMissing, Field: "event", Message: "is missing: a track call needs the event's name"}
+	}
+	return nil
+}
+
+// idSpace is the namespace of message ids that are not UUIDs.
+var idSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://headless.ly/message-id")) //nolint:gochecknoglobals // a constant
+
+// identify gives the event its UUID.
+func (d *decoder) identify() {
+	e := &d.event
+	if d.rawID == "" {
+		e.MessageID = uuid.Must(uuid.NewV7()).String()
+		return
+	}
+	if u, err := uuid.Parse(d.rawID); err == nil {
+		e.MessageID = u.String()
+		return
+	}
+	e.MessageID = uuid.NewSHA1(idSpace, []byte(e.Tenant+"\x00"+d.rawID)).String()
+	if len(d.rest) > 0 {
+		d.rest = append(d.rest, ',')
+	}
+	d.rest = append(d.rest, `"messageId":`...)
+	d.rest = appendJSONString(d.rest, d.rawID)
+}
+
+// finish derives what follows from the rest.
+func (d *decoder) finish() {
+	e := &d.event
+	switch e.Type {
+	case headlessly.TypeError, headlessly.TypeMessage:
+		d.errorColumns()
+	case headlessly.TypeVital:
+		d.vital()
+	}
+	if d.props != nil {
+		d.revenue()
+	}
+	if e.Source == "" {
+		e.Source = sourceOf(e.Library)
+	}
+	if len(d.rest) > 0 {
+		e.Context = "{" + string(d.rest) + "}"
+	}
+}
+
+// sourceOf tells where an event came from by the library that sent it.
+func sourceOf(library string) string {
+	switch library {
+	case "@headlessly/js", "web", "posthog-js", "analytics.js", "sentry.javascript.browser":
+		return headlessly.SourceBrowser
+	case "@headlessly/node", "posthog-node", "@segment/analytics-node":
+		return headlessly.SourceNode
+	}
+	return headlessly.SourceAPI
+}
+
+// appendJSONString appends s as a JSON string.
+func appendJSONString(b []byte, s string) []byte {
+	return fastjsonString(b, s)
+}

@@ -1,0 +1,24 @@
+package collector
+
+import "github.com/headlessly/headlessly"
+
+// Policy is what a tenant asks of those who send it events.
+type Policy struct {
+	// RequireKey refuses events without a key.
+	RequireKey bool
+	// Origins, where not empty, lists the origins (https://shop.example) that
+	// may send events without a secret key.
+	Origins []string
+	// KeepIP stores client addresses whole.
+	KeepIP bool
+}
+
+// Directory knows tenants and keys. It answers from memory; safe for
+// concurrent use.
+type Directory interface {
+	// Policy gives a tenant's policy, ok false for an unknown tenant.
+	Policy(tenant string) (p Policy, ok bool)
+	// Authenticate gives what a key is, ok false for one that is unknown or
+	// revoked.
+	Authenticate(key string) (k headlessly.Key, ok bool)
+}

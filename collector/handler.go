@@ -1,0 +1,102 @@
+package collector
+
+import (
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// handle routes a request of the public listener.
+func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
+	path := view(ctx.Path())
+	if c.cfg.PathPrefix != "" {
+		if rest, ok := strings.CutPrefix(path, c.cfg.PathPrefix); ok {
+			path = rest
+		}
+	}
+	switch path {
+	case "/e":
+		c.withCORS(ctx, fasthttp.MethodPost, c.timed(c.ingest))
+	case "/e/flags":
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) {
+			ctx.SetContentType(contentJSON)
+			ctx.SetBodyString(`{"flags":{}}`)
+		})
+	case "/v1", "/v1.js":
+		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.script.serve(ctx, false) })
+	case "/healthz":
+		c.get(ctx, c.healthz)
+	case "/readyz":
+		c.get(ctx, c.readyz)
+	case "/metrics":
+		c.get(ctx, c.serveMetrics)
+	case "/v1/" + c.script.hash + ".js":
+		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.script.serve(ctx, true) })
+	default:
+		c.refuse(ctx, &errorReply{404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"})
+	}
+}
+
+func (c *Collector) timed(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		c.metrics.requests.Inc()
+		start := c.cfg.Clock()
+		next(ctx)
+		c.metrics.seconds.Update(c.cfg.Clock().Sub(start).Seconds())
+	}
+}
+
+func (c *Collector) get(ctx *fasthttp.RequestCtx, next fasthttp.RequestHandler) {
+	if !ctx.IsGet() && !ctx.IsHead() {
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, "GET, HEAD")
+		c.refuse(ctx, &errorReply{405, "method_not_allowed", "", "use GET"})
+		return
+	}
+	next(ctx)
+}
+
+// withCORS answers preflights and lets any page read the answer. Credentials
+// are never allowed: nothing here depends on cookies.
+func (c *Collector) withCORS(ctx *fasthttp.RequestCtx, method string, next fasthttp.RequestHandler) {
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
+	if ctx.IsOptions() {
+		h.Set(fasthttp.HeaderAccessControlAllowMethods, method)
+		h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Content-Encoding")
+		h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
+	}
+	h.Set(fasthttp.HeaderAccessControlExposeHeaders, fasthttp.HeaderRetryAfter)
+	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fasthttp.HeaderCacheControl, "no-store")
+	if view(ctx.Method()) != method {
+		h.Set(fasthttp.HeaderAllow, method+", OPTIONS")
+		c.refuse(ctx, &errorReply{405, "method_not_allowed", "", "use " + method})
+		return
+	}
+	next(ctx)
+}
+
+func (c *Collector) healthz(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType(contentJSON)
+	ctx.SetBodyString(`{"status":"alive","durability":"fsync"}`)
+}
+
+// readyz is 200 only while the log accepts writes.
+func (c *Collector) readyz(ctx *fasthttp.RequestCtx) {
+	if err := c.cfg.Ready(); err != nil {
+		c.refuse(ctx, &errorReply{503, "not_ready", "", err.Error()})
+		return
+	}
+	ctx.SetContentType(contentJSON)
+	ctx.SetBodyString(`{"status":"ready"}`)
+}
+
+func (c *Collector) serveMetrics(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
+	c.WriteMetrics(ctx)
+	for _, write := range c.cfg.Metrics {
+		write(ctx)
+	}
+}

@@ -1,0 +1,49 @@
+package collector
+
+// shape is what a quick pass over a JSON text tells before it is parsed.
+type shape struct {
+	depth int // deepest nesting
+	keys  int // colons outside strings: at least the number of keys
+}
+
+// scan measures a JSON text. It does not validate it; it stops a depth bomb
+// before a recursive parser sees it. It stops early once depth passes
+// maxDepth.
+func scan(b []byte, maxDepth int) shape {
+	var s shape
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i = skipString(b, i+1)
+		case '{', '[':
+			depth++
+			if depth > s.depth {
+				s.depth = depth
+				if depth > maxDepth {
+					return s
+				}
+			}
+		case '}', ']':
+			depth--
+		case ':':
+			s.keys++
+		}
+	}
+	return s
+}
+
+// skipString gives the index of the quote that ends the string whose first
+// byte is at i, or len(b).
+func skipString(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			return i
+		case '\\':
+			i++
+		}
+		i++
+	}
+	return len(b)
+}

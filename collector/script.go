@@ -1,0 +1,107 @@
+package collector
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	scriptCache    = "public, max-age=3600, stale-while-revalidate=86400"
+	immutableCache = "public, max-age=31536000, immutable"
+)
+
+// script is the browser script, compressed once at start.
+type script struct {
+	plain, gzip, br, zstd []byte
+	hash                  string // 16 hex digits of its SHA-256
+}
+
+func newScript(js []byte) (*script, error) {
+	sum := sha256.Sum256(js)
+	s := &script{plain: js, hash: hex.EncodeToString(sum[:8])}
+	var buf bytes.Buffer
+	gz, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := gz.Write(js); err != nil {
+		return nil, err
+	}
+	if err := gz.Close(); err != nil {
+		return nil, err
+	}
+	s.gzip = bytes.Clone(buf.Bytes())
+	buf.Reset()
+	br := brotli.NewWriterLevel(&buf, brotli.BestCompression)
+	if _, err := br.Write(js); err != nil {
+		return nil, err
+	}
+	if err := br.Close(); err != nil {
+		return nil, err
+	}
+	s.br = bytes.Clone(buf.Bytes())
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+	if err != nil {
+		return nil, err
+	}
+	s.zstd = enc.EncodeAll(js, nil)
+	return s, enc.Close()
+}
+
+// serve answers GET and HEAD for the script; the hash-named twin may be cached
+// for good.
+func (s *script) serve(ctx *fasthttp.RequestCtx, immutable bool) {
+	h := &ctx.Response.Header
+	body, encoding := s.pick(view(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)))
+	etag := `"` + s.hash + encoding + `"`
+	h.Set(fasthttp.HeaderETag, etag)
+	h.Set(fasthttp.HeaderCacheControl, scriptCache)
+	if immutable {
+		h.Set(fasthttp.HeaderCacheControl, immutableCache)
+	}
+	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set(fasthttp.HeaderAccessControlAllowOrigin, "*") // crossorigin="anonymous" is needed for integrity checks
+	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	if m := view(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)); m != "" && (m == "*" || strings.Contains(m, etag)) {
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		return
+	}
+	h.SetContentType("text/javascript; charset=utf-8")
+	if encoding != "" {
+		h.Set(fasthttp.HeaderContentEncoding, encoding)
+	}
+	ctx.Response.SetBodyRaw(body)
+}
+
+// pick chooses the smallest form that the client takes.
+func (s *script) pick(accept string) ([]byte, string) {
+	switch {
+	case takes(accept, "br"):
+		return s.br, "br"
+	case takes(accept, "zstd"):
+		return s.zstd, "zstd"
+	case takes(accept, "gzip"):
+		return s.gzip, "gzip"
+	}
+	return s.plain, ""
+}
+
+// takes says whether an Accept-Encoding header allows a coding.
+func takes(accept, coding string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		name, param, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if strings.EqualFold(strings.TrimSpace(name), coding) {
+			q := strings.TrimSpace(param)
+			return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+		}
+	}
+	return false
+}

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	_ "embed"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/headlessly/headlessly"
+)
+
+//go:embed schema.sql
+var schema string
+
+// Config is what a Store needs.
+type Config struct {
+	Dir    string // folder of control.db and seal.key
+	Clock  headlessly.Clock
+	Logger *slog.Logger
+}
+
+// Store is the open database. Safe for concurrent use.
+type Store struct {
+	cfg  Config
+	db   *sql.DB
+	aead tink.AEAD
+
+	mu           sync.RWMutex
+	tenants      map[string]bool
+	keys         map[[sha256.Size]byte]headlessly.Key
+	integrations map[string]*Integration // by id
+	destinations map[string]destinations // by tenant
+	fixed        map[string]headlessly.Destinations
+	version      uint64
+}
+
+type destinations struct {
+	d       headlessly.Destinations
+	version uint64
+}
+
+// Open opens or makes the database in cfg.Dir.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	aead, err := openSeal(filepath.Join(cfg.Dir, "seal.key"))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(cfg.Dir, "control.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	s := &Store{
+		cfg: cfg, db: db, aead: aead,
+		tenants: map[string]bool{}, keys: map[[sha256.Size]byte]headlessly.Key{},
+		integrations: map[string]*Integration{}, destinations: map[string]destinations{}, fixed: map[string]headlessly.Destinations{},
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("prepare %s: %w", path, err)
+	}
+	if err := s.load(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+func (s *Store) load(ctx context.Context) error {
+	if err := s.loadTenants(ctx); err != nil {
+		return err
+	}
+	if err := s.loadKeys(ctx); err != nil {
+		return err
+	}
+	return s.loadIntegrations(ctx)
+}
+
+// query calls scan for each row.
+func (s *Store) query(ctx context.Context, scan func(*sql.Rows) error, q string, args ...any) error {
+	rows, err := s.db.QueryContext(ctx, q, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // the error of reading is rows.Err
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
