@@ -21,7 +21,10 @@ import (
 const (
 	readBufferSize     = 8 << 10 // headers; fasthttp answers 431 above it
 	maxRequestsPerConn = 100_000 // a connection is renewed now and then
-	bodySlack          = 1       // a body of exactly the limit passes, one more byte does not
+	// bodySlack is how much more than the limit is still read, so that a client
+	// that is a little over gets its 413 and not a reset in the middle of
+	// sending. Beyond it the connection is closed.
+	bodySlack = 4 << 20
 )
 
 // Config is what a Collector needs.

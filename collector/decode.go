@@ -234,7 +234,8 @@ func (d *decoder) finish() {
 	}
 }
 
-// sourceOf tells where an event came from by the library that sent it.
+// sourceOf tells where an event came from by the library that sent it, "" for
+// one that is not known.
 func sourceOf(library string) string {
 	switch library {
 	case "@headlessly/js", "web", "posthog-js", "analytics.js", "sentry.javascript.browser":
@@ -242,7 +243,7 @@ func sourceOf(library string) string {
 	case "@headlessly/node", "posthog-node", "@segment/analytics-node":
 		return headlessly.SourceNode
 	}
-	return headlessly.SourceAPI
+	return ""
 }
 
 // appendJSONString appends s as a JSON string.

@@ -65,6 +65,9 @@ func (c *Collector) rejectOne(ctx *fasthttp.RequestCtx, b *batch, v *fastjson.Va
 		}
 		field = place
 	}
+	if field == "" {
+		field = "event"
+	}
 	field = strings.Clone(field)
 	b.rejected = append(b.rejected, rejection{i, fault.Code, field, fault.Message})
 	c.metrics.rejected(fault.Code)

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -40,14 +41,18 @@ func New() *Enricher {
 // is used again later; Apply keeps none of them.
 func (en *Enricher) Apply(e *headlessly.Event, r *Request) {
 	Skew(e, r.ReceivedAt)
-	if e.IP == "" && r.IP.IsValid() {
-		e.IP = r.IP.String()
+	// A server's own address and user agent say nothing about the visitor.
+	fromBrowser := e.Source == headlessly.SourceBrowser || strings.HasPrefix(r.UserAgent, "Mozilla/")
+	if fromBrowser {
+		fill(&e.Source, headlessly.SourceBrowser)
+		fill(&e.UserAgent, r.UserAgent)
+		if e.IP == "" && r.IP.IsValid() {
+			e.IP = r.IP.String()
+		}
 	}
+	fill(&e.Source, headlessly.SourceAPI)
 	if !r.KeepIP {
 		e.IP = TruncateIP(e.IP)
-	}
-	if e.UserAgent == "" {
-		e.UserAgent = r.UserAgent
 	}
 	en.agent(e)
 	Page(e)
