@@ -22,6 +22,9 @@ func (s Secret) Reveal() string { return s.v }
 // Set says whether there is a value.
 func (s Secret) Set() bool { return s.v != "" }
 
+// IsZero says whether there is no value; encoders leave the field out then.
+func (s Secret) IsZero() bool { return s.v == "" }
+
 // String implements fmt.Stringer.
 func (s Secret) String() string {
 	if s.v == "" {
