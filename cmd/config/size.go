@@ -37,8 +37,8 @@ func (s Size) String() string {
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalYAML implements yaml.Unmarshaler; a fault does not hide others.
-func (s *Size) UnmarshalYAML(n *yaml.Node) error {
-	text := strings.ToUpper(strings.TrimSpace(n.Value))
+func (s *Size) UnmarshalYAML(node *yaml.Node) error {
+	text := strings.ToUpper(strings.TrimSpace(node.Value))
 	unit := int64(1)
 	for _, u := range [...]struct {
 		name string
@@ -51,7 +51,7 @@ func (s *Size) UnmarshalYAML(n *yaml.Node) error {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 || n > (1<<62)/unit {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no size: write it as 128MB or 64GB", n.Line, n.Value)}}
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no size: write it as 128MB or 64GB", node.Line, node.Value)}}
 	}
 	*s = Size(n * unit)
 	return nil
