@@ -18,13 +18,14 @@ type Frame struct {
 
 // Appender writes to the log.
 type Appender interface {
-	// Append makes records durable, in order and in one frame, and returns the
-	// place of the first ([LogSeq]); the others follow it by one each. It
-	// blocks until the fsync (or the quorum) and returns ErrLogFull,
-	// ErrLogFailed or the context's error otherwise. When it returns an error
-	// the outcome is unknown: the caller must not acknowledge, and may retry
-	// (readers deduplicate by message id). Safe for concurrent use; data is
-	// copied before Append returns and not kept.
+	// Append makes records durable, in order, and returns the place of the
+	// first ([LogSeq]). They share one frame, and so follow it by one each,
+	// unless they are too large for one: then it returns after the last of
+	// their frames. It blocks until the fsync (or the quorum) and returns
+	// ErrLogFull, ErrLogBusy, ErrLogFailed or the context's error otherwise.
+	// When it returns an error the outcome is unknown: the caller must not
+	// acknowledge, and may retry (readers deduplicate by message id). Safe for
+	// concurrent use; data is copied before Append returns and not kept.
 	Append(ctx context.Context, records ...Record) (first int64, err error)
 }
 

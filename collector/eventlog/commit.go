@@ -1,0 +1,304 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/headlessly/headlessly"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// probeAfter is how long an ack of the embedded server may take before it
+	// is asked whether it dropped the frame: on a failed write or fsync it
+	// answers nothing.
+	probeAfter = time.Second
+	// resendAfter is how long an ack of a cluster may take before the frame is
+	// sent again: a leader that went away answers nothing. The message id makes
+	// it idempotent.
+	resendAfter = 2 * time.Second
+	// resendPause is the wait after an answer that says "not now".
+	resendPause = 100 * time.Millisecond
+)
+
+// NATS and JetStream names and codes used on the wire.
+const (
+	hdrMsgID     = "Nats-Msg-Id"
+	hdrExpected  = "Nats-Expected-Last-Sequence"
+	hdrStatus    = "Status"
+	noResponders = "503"
+
+	codeMaxBytes  = 10077 // stream store failed: maximum bytes exceeded, among others
+	codeResources = 10023
+	codeTooLarge  = 10054
+	codeStorage   = 10047
+)
+
+var (
+	errDropped  = errors.New("the write or its fsync failed")
+	errNoAnswer = errors.New("no answer")
+)
+
+// ackQueue receives the answers to frames.
+type ackQueue struct {
+	inbox string
+	ch    chan *nats.Msg
+	sub   *nats.Subscription
+	run   string // random, makes message ids unique
+	sent  uint64
+}
+
+// answer is a publish ack as the server writes it.
+type answer struct {
+	Seq   uint64 `json:"seq"`
+	Error *struct {
+		Code        int    `json:"code"`
+		ErrCode     int    `json:"err_code"`
+		Description string `json:"description"`
+	} `json:"error"`
+}
+
+// listen subscribes to the answers.
+func (q *ackQueue) listen(nc *nats.Conn, run string) (err error) {
+	q.inbox, q.run = nc.NewInbox()+".", run
+	q.ch = make(chan *nats.Msg, 64)
+	q.sub, err = nc.ChanSubscribe(q.inbox+"*", q.ch)
+	return err
+}
+
+// commitLoop sends one frame at a time and releases its waiters after the ack.
+// While it waits, the next frame fills.
+func (l *Log) commitLoop() {
+	defer close(l.drained)
+	for {
+		f := l.next()
+		if f == nil {
+			return
+		}
+		l.commit(f)
+	}
+}
+
+// commit makes one frame durable and tells its waiters.
+func (l *Log) commit(f *frame) {
+	records := f.count()
+	payload := l.enc.encode(f)
+	size, start := len(payload), l.cfg.Clock()
+	var seq uint64
+	err := l.roomFor(size)
+	if err == nil {
+		seq, err = l.publish(payload)
+	}
+	if err == nil {
+		err = l.syncNewBlocks()
+	}
+	switch {
+	case err == nil:
+		l.stats.committed(records, size, l.cfg.Clock().Sub(start))
+		l.used.Add(int64(size))
+		l.sawLast(seq)
+	case errors.Is(err, headlessly.ErrLogFailed):
+		l.fail(err)
+	}
+	l.finish(f, seq, err)
+	if err == nil && l.srv == nil {
+		l.hint(seq)
+	}
+}
+
+// fail stops all writing until a restart: what an fsync reported once it may
+// not report again, so it is never retried.
+func (l *Log) fail(err error) {
+	l.cfg.Logger.Error("log failed; nothing is accepted until a restart", slog.Any("error", err))
+	l.end(err)
+	l.mu.Lock()
+	var left []*frame
+	for f := l.take(); f != nil; f = l.take() {
+		left = append(left, f)
+	}
+	l.mu.Unlock()
+	for _, f := range left {
+		l.finish(f, 0, err)
+	}
+}
+
+// publish sends a frame and waits for its ack.
+func (l *Log) publish(payload []byte) (uint64, error) {
+	q := &l.acks
+	q.sent++
+	token := strconv.FormatUint(q.sent, 36)
+	msg := &nats.Msg{Subject: l.names.subject, Reply: q.inbox + token, Data: payload}
+	if l.srv == nil {
+		msg.Header = nats.Header{hdrMsgID: []string{q.run + token}}
+		return l.publishCluster(msg)
+	}
+	return l.publishEmbedded(msg)
+}
+
+// publishEmbedded waits until the ack comes or it is certain that none will.
+func (l *Log) publishEmbedded(msg *nats.Msg) (uint64, error) {
+	if err := l.pub.PublishMsg(msg); err != nil {
+		return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, err)
+	}
+	probe := &nats.Msg{
+		Subject: msg.Subject, Reply: msg.Reply + "p",
+		Header: nats.Header{hdrExpected: []string{strconv.FormatUint(math.MaxUint64, 10)}},
+	}
+	timer := time.NewTimer(probeAfter)
+	defer timer.Stop()
+	for waited := time.Duration(0); waited < l.cfg.AckTimeout; {
+		select {
+		case m := <-l.acks.ch:
+			switch m.Subject {
+			case msg.Reply:
+				return l.judge(m)
+			case probe.Reply:
+				// The stream takes its messages in order: it is past ours.
+				return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, errDropped)
+			}
+		case <-l.stopped.Done():
+			return 0, ErrClosed
+		case <-timer.C:
+			waited += probeAfter
+			timer.Reset(probeAfter)
+			if err := l.pub.PublishMsg(probe); err != nil {
+				return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, err)
+			}
+		}
+	}
+	return 0, fmt.Errorf("%w: %w from the store in %s", headlessly.ErrLogFailed, errNoAnswer, l.cfg.AckTimeout)
+}
+
+// judge reads the embedded server's answer.
+func (l *Log) judge(m *nats.Msg) (uint64, error) {
+	a, err := readAnswer(m)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, err)
+	}
+	if a.Error != nil {
+		return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, refused(a))
+	}
+	return a.Seq, nil
+}
+
+// publishCluster sends until some leader has acknowledged.
+func (l *Log) publishCluster(msg *nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(l.stopped, l.cfg.AckTimeout)
+	defer cancel()
+	last := errNoAnswer
+	for {
+		wait := resendAfter
+		if err := l.pub.PublishMsg(msg); err != nil {
+			last, wait = err, resendPause
+		}
+		seq, again, err := l.awaitCluster(ctx, msg.Reply, wait)
+		if again {
+			if err != nil {
+				last = err
+				pause(ctx, resendPause)
+			}
+			if ctx.Err() == nil {
+				continue
+			}
+			err = fmt.Errorf("%w: the cluster did not take a frame in %s: %w", headlessly.ErrLogBusy, l.cfg.AckTimeout, last)
+			l.setAway(err)
+			return 0, err
+		}
+		l.setAway(nil)
+		return seq, err
+	}
+}
+
+// awaitCluster waits for one answer; again says that the frame should be sent
+// once more.
+func (l *Log) awaitCluster(ctx context.Context, reply string, wait time.Duration) (seq uint64, again bool, err error) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case m := <-l.acks.ch:
+			if m.Subject != reply {
+				continue // an answer to a frame given up before
+			}
+			a, err := readAnswer(m)
+			if err != nil {
+				return 0, true, err
+			}
+			if a.Error == nil {
+				return a.Seq, false, nil
+			}
+			if err := refused(a); a.Error.ErrCode == codeTooLarge || errors.Is(err, headlessly.ErrLogFull) {
+				return 0, false, err
+			}
+			return 0, true, refused(a)
+		case <-timer.C:
+			return 0, true, nil
+		case <-ctx.Done():
+			return 0, true, nil
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+func readAnswer(m *nats.Msg) (answer, error) {
+	var a answer
+	if len(m.Data) == 0 && m.Header.Get(hdrStatus) == noResponders {
+		return a, errors.New("no server holds the stream")
+	}
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		return a, fmt.Errorf("read ack: %w", err)
+	}
+	if a.Error == nil && a.Seq == 0 {
+		return a, errors.New("read ack: it names no sequence")
+	}
+	return a, nil
+}
+
+// refused turns a refusal by the server into an error.
+func refused(a answer) error {
+	err := fmt.Errorf("store refused: %s (%d)", a.Error.Description, a.Error.ErrCode)
+	switch a.Error.ErrCode {
+	case codeMaxBytes, codeResources, codeStorage:
+		return fmt.Errorf("%w: %w", headlessly.ErrLogFull, err)
+	}
+	return err
+}
+
+// sawLast notes that seq is durable and wakes the readers.
+func (l *Log) sawLast(seq uint64) {
+	for {
+		old := l.last.Load()
+		if seq <= old {
+			return
+		}
+		if l.last.CompareAndSwap(old, seq) {
+			l.news.wake()
+			return
+		}
+	}
+}
+
+// drain refuses new records and waits until the accepted ones are durable.
+func (l *Log) drain(ctx context.Context) error {
+	l.end(nil)
+	select {
+	case <-l.drained:
+	case <-ctx.Done():
+		return fmt.Errorf("close log: %w", ctx.Err())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}

@@ -1,0 +1,175 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Names in the cursors stream that no reader can have.
+const (
+	cursorTrim  = "~trim"  // frames up to it were trimmed
+	cursorLogID = "~logid" // the log's id, on a cluster
+)
+
+// cursorSize is the length of a stored cursor: version, sequence, CRC32C.
+const cursorSize = 13
+
+const cursorVersion = 1
+
+func encodeCursor(seq uint64) []byte {
+	b := make([]byte, 0, cursorSize)
+	b = append(b, cursorVersion)
+	b = binary.LittleEndian.AppendUint64(b, seq)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func decodeCursor(b []byte) (uint64, error) {
+	if len(b) != cursorSize || b[0] != cursorVersion ||
+		binary.LittleEndian.Uint32(b[9:]) != crc32.Checksum(b[:9], castagnoli) {
+		return 0, fmt.Errorf("cursor of %d bytes is unreadable", len(b))
+	}
+	return binary.LittleEndian.Uint64(b[1:]), nil
+}
+
+// Committed implements [headlessly.LogReader].
+func (l *Log) Committed(ctx context.Context, reader string) (uint64, error) {
+	if !validReader(reader) {
+		return 0, fmt.Errorf("log reader %q: not a valid name", reader)
+	}
+	if l.srv != nil {
+		seq, _ := l.cursors.get(reader)
+		return seq, nil
+	}
+	seq, err := l.loadCursor(ctx, reader)
+	if err != nil {
+		return 0, fmt.Errorf("log reader %s: %w", reader, err)
+	}
+	return seq, nil
+}
+
+// Commit implements [headlessly.LogReader]. It costs one fsync, so a fast
+// reader commits every few hundred milliseconds, not after each frame.
+func (l *Log) Commit(ctx context.Context, reader string, seq uint64) error {
+	if !validReader(reader) {
+		return fmt.Errorf("log reader %q: not a valid name", reader)
+	}
+	if old, ok := l.cursors.get(reader); ok && seq <= old {
+		return nil
+	}
+	if l.srv == nil {
+		old, err := l.loadCursor(ctx, reader)
+		if err != nil {
+			return fmt.Errorf("log reader %s: %w", reader, err)
+		}
+		if seq <= old {
+			return nil
+		}
+	}
+	if err := l.storeCursor(ctx, reader, seq); err != nil {
+		return fmt.Errorf("commit log reader %s at %d: %w", reader, seq, err)
+	}
+	l.cursors.set(reader, seq)
+	return nil
+}
+
+// Forget removes a reader's cursor, so that it no longer holds back Trim.
+func (l *Log) Forget(ctx context.Context, reader string) error {
+	if !validReader(reader) {
+		return fmt.Errorf("log reader %q: not a valid name", reader)
+	}
+	s, err := l.js.Stream(ctx, l.names.cursors)
+	if err == nil {
+		err = s.Purge(ctx, jetstream.WithPurgeSubject(l.names.cursor+reader))
+	}
+	if err != nil {
+		return fmt.Errorf("forget log reader %s: %w", reader, err)
+	}
+	l.cursors.forget(reader)
+	return nil
+}
+
+// storeCursor makes one cursor durable.
+func (l *Log) storeCursor(ctx context.Context, name string, seq uint64) error {
+	return l.put1(ctx, l.names.cursors, l.names.cursor+name, encodeCursor(seq))
+}
+
+// put1 publishes one message to a stream and waits until it is durable.
+func (l *Log) put1(ctx context.Context, stream, subject string, data []byte) error {
+	_, err := l.js.Publish(ctx, subject, data, jetstream.WithExpectStream(stream))
+	if err != nil {
+		return err
+	}
+	return l.syncNewBlocks()
+}
+
+// loadCursor reads one cursor from the stream's leader, 0 where there is none.
+func (l *Log) loadCursor(ctx context.Context, name string) (uint64, error) {
+	m, err := l.lastMsg(ctx, l.names.cursors, l.names.cursor+name)
+	if m == nil || err != nil {
+		return 0, err
+	}
+	return decodeCursor(m.Data)
+}
+
+// lastMsg gives a subject's newest message, nil where there is none.
+func (l *Log) lastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	s, err := l.read.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	return m, err
+}
+
+// loadCursors reads every cursor. An unreadable one counts as absent: its
+// reader starts over, and nothing is trimmed past it.
+func (l *Log) loadCursors(ctx context.Context) error {
+	for _, r := range l.cfg.Readers {
+		l.cursors.set(r, 0)
+	}
+	s, err := l.read.Stream(ctx, l.names.cursors)
+	if err != nil {
+		return fmt.Errorf("read cursors: %w", err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(l.names.cursor+">"))
+	if err != nil {
+		return fmt.Errorf("read cursors: %w", err)
+	}
+	for subject := range info.State.Subjects {
+		name := strings.TrimPrefix(subject, l.names.cursor)
+		if name == cursorLogID {
+			continue
+		}
+		seq, err := l.loadCursor(ctx, name)
+		if err != nil {
+			l.cfg.Logger.Error("log cursor unreadable; its reader starts over",
+				slog.String("reader", name), slog.Any("error", err))
+			l.stats.corrupt.Add(1)
+		}
+		if name == cursorTrim {
+			l.trimmed.Store(seq)
+		} else {
+			l.cursors.set(name, seq)
+		}
+	}
+	return nil
+}
+
+// slowest is the lowest cursor of all readers, last where there is none.
+func (l *Log) slowest() uint64 {
+	low := l.last.Load()
+	for _, seq := range l.cursors.all() {
+		low = min(low, seq)
+	}
+	return low
+}

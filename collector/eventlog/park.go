@@ -1,0 +1,232 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/headlessly/headlessly"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Parked items are packed: one message holds items of one tenant, destination
+// and state that were parked together, because each message costs an fsync. An
+// item's id is the message's sequence and its index ([headlessly.LogSeq]'s
+// form). The number of items is the subject's last token, so that they can be
+// counted without being read.
+const (
+	maxPackItems = 256
+	// maxPackBytes closes a pack; one item may be larger.
+	maxPackBytes = 512 << 10
+)
+
+// Park states, as they stand in subjects.
+const (
+	parkDue     = "due"
+	parkDead    = "dead"
+	parkUnknown = "unknown"
+)
+
+func parkState(it headlessly.ParkedItem) string {
+	switch {
+	case it.Dead:
+		return parkDead
+	case it.Unknown:
+		return parkUnknown
+	}
+	return parkDue
+}
+
+// Park implements [headlessly.Parked].
+func (l *Log) Park(ctx context.Context, items ...headlessly.ParkedItem) error {
+	groups := make(map[string][]headlessly.ParkedItem)
+	var order []string
+	for _, it := range items {
+		if !validToken(it.Tenant) || !validToken(it.Destination) {
+			return fmt.Errorf("park: tenant %q or destination %q is not a valid name", it.Tenant, it.Destination)
+		}
+		if it.ParkedAt.IsZero() {
+			it.ParkedAt = l.cfg.Clock()
+		}
+		key := it.Tenant + "." + it.Destination + "." + parkState(it) + "."
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], it)
+	}
+	for _, key := range order {
+		if err := l.parkGroup(ctx, key, groups[key]); err != nil {
+			return fmt.Errorf("park %d items: %w", len(items), err)
+		}
+	}
+	return nil
+}
+
+// parkGroup stores items of one subject in as few packs as it can.
+func (l *Log) parkGroup(ctx context.Context, key string, items []headlessly.ParkedItem) error {
+	room := int(l.pub.MaxPayload()) - frameRoom
+	for len(items) > 0 {
+		p := pack{}
+		for len(items) > 0 && p.count < maxPackItems {
+			if p.count > 0 && p.size()+itemSize(items[0]) > maxPackBytes {
+				break
+			}
+			p.add(items[0])
+			items = items[1:]
+		}
+		if p.size() > room {
+			return &RecordTooLargeError{Size: p.size(), Max: room}
+		}
+		if err := l.put1(ctx, l.names.parked, l.names.park+key+strconv.Itoa(p.count), p.encode()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// List implements [headlessly.Parked].
+func (l *Log) List(ctx context.Context, tenant, destination string) iter.Seq2[headlessly.ParkedItem, error] {
+	return func(yield func(headlessly.ParkedItem, error) bool) {
+		err := l.eachPack(ctx, tenant, destination, func(m stored) error {
+			items, err := decodePack(m.data)
+			if err != nil {
+				l.stats.corrupt.Add(1)
+				l.quarantine(m, err)
+				if !yield(headlessly.ParkedItem{}, fmt.Errorf("parked items at %d: %w", m.seq, err)) {
+					return errStopped
+				}
+				return nil
+			}
+			tenant, destination, state := l.splitPark(m.subject)
+			for i, it := range items {
+				if l.parked.isGone(m.seq, i) {
+					continue
+				}
+				it.ID = uint64(headlessly.LogSeq(m.seq, i)) //nolint:gosec // undone by SplitLogSeq
+				it.Tenant, it.Destination = tenant, destination
+				it.Dead, it.Unknown = state == parkDead, state == parkUnknown
+				if !yield(it, nil) {
+					return errStopped
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(headlessly.ParkedItem{}, fmt.Errorf("list parked items: %w", err))
+		}
+	}
+}
+
+// splitPark takes a parked subject apart.
+func (l *Log) splitPark(subject string) (tenant, destination, state string) {
+	parts := strings.Split(strings.TrimPrefix(subject, l.names.park), ".")
+	if len(parts) < 3 {
+		return "", "", ""
+	}
+	return parts[0], parts[1], parts[2]
+}
+
+// parkFilter is the subject of a tenant's and destination's packs.
+func (l *Log) parkFilter(tenant, destination string) (string, error) {
+	for _, s := range []*string{&tenant, &destination} {
+		if *s == "" {
+			*s = "*"
+		} else if !validToken(*s) {
+			return "", fmt.Errorf("%q is not a valid name", *s)
+		}
+	}
+	return l.names.park + tenant + "." + destination + ".>", nil
+}
+
+// eachPack calls each for each pack, oldest first.
+func (l *Log) eachPack(ctx context.Context, tenant, destination string, each func(stored) error) error {
+	filter, err := l.parkFilter(tenant, destination)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := l.bound(ctx)
+	defer cancel()
+	b, err := newBatch(l.sub, l.names.parked)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	next := uint64(1)
+	for {
+		before := next
+		err := b.get(ctx, getRequest{Seq: next, Batch: readBatch, MaxBytes: readBytes, Next: filter}, func(m stored) error {
+			next = m.seq + 1
+			return each(m)
+		})
+		if err != nil {
+			return err
+		}
+		if next > before {
+			continue
+		}
+		// Nothing came: the end, or a message the store cannot read.
+		skip, err := l.unreadablePack(ctx, b, next, filter)
+		if err != nil || skip == 0 {
+			return err
+		}
+		next = skip
+	}
+}
+
+// unreadablePack looks for the end of the list, 0, or the place behind a
+// message that the store cannot read.
+func (l *Log) unreadablePack(ctx context.Context, b *batch, next uint64, filter string) (uint64, error) {
+	info, err := l.parkedInfo(ctx, filter)
+	if err != nil {
+		return 0, err
+	}
+	for seq := max(next, info.State.FirstSeq); seq <= info.State.LastSeq; seq++ {
+		found := false
+		req := getRequest{Seq: seq, Batch: 1, Next: filter}
+		if err := b.get(ctx, req, func(stored) error { found = true; return nil }); err != nil {
+			return 0, err
+		}
+		if found {
+			l.cfg.Logger.Error("parked items are unreadable", slog.Uint64("from", next), slog.Uint64("to", seq-1))
+			l.stats.corrupt.Add(seq - next)
+			return seq, nil
+		}
+	}
+	return 0, nil
+}
+
+func (l *Log) parkedInfo(ctx context.Context, filter string) (*jetstream.StreamInfo, error) {
+	s, err := l.read.Stream(ctx, l.names.parked)
+	if err != nil {
+		return nil, err
+	}
+	return s.Info(ctx, jetstream.WithSubjectFilter(filter))
+}
+
+// Count implements [headlessly.Parked].
+func (l *Log) Count(ctx context.Context) (map[headlessly.ParkedKey]int64, error) {
+	info, err := l.parkedInfo(ctx, l.names.park+">")
+	if err != nil {
+		return nil, fmt.Errorf("count parked items: %w", err)
+	}
+	counts := make(map[headlessly.ParkedKey]int64)
+	for subject, packs := range info.State.Subjects {
+		tenant, destination, state := l.splitPark(subject)
+		n, err := strconv.ParseInt(subject[strings.LastIndexByte(subject, '.')+1:], 10, 32)
+		if err != nil {
+			continue // not ours
+		}
+		k := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: state == parkDead}
+		counts[k] += n * int64(packs) //nolint:gosec // a count
+	}
+	for k, n := range l.parked.goneCounts() {
+		if counts[k] -= n; counts[k] <= 0 {
+			delete(counts, k)
+		}
+	}
+	return counts, nil
+}

@@ -1,0 +1,333 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/headlessly/headlessly"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// readBatch and readBytes bound what one request for frames brings.
+	readBatch = 256
+	readBytes = 4 << 20
+	// readTimeout is how long a batch may stand still; a cluster may be between
+	// leaders.
+	readTimeout = 10 * time.Second
+	// readPoll is how often a reader on a cluster looks for frames that others
+	// wrote and whose hint it missed.
+	readPoll = 500 * time.Millisecond
+	// readTries is how often a frame that the store does not give is asked for
+	// before it counts as unreadable.
+	readTries = 3
+)
+
+// Headers of a direct get's answer.
+const (
+	hdrSequence = "Nats-Sequence"
+	hdrTime     = "Nats-Time-Stamp"
+	hdrSubject  = "Nats-Subject"
+
+	statusEnd     = "204"
+	statusMissing = "404"
+)
+
+// Read implements [headlessly.LogReader]. It asks for frames in batches with
+// direct gets, so a reader costs the server nothing while it is idle. Frames
+// that were trimmed are passed over.
+func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame, error] {
+	return func(yield func(headlessly.Frame, error) bool) {
+		ctx, cancel := l.bound(ctx)
+		defer cancel()
+		b, err := newBatch(l.sub, l.names.events)
+		if err != nil {
+			yield(headlessly.Frame{}, fmt.Errorf("read log: %w", err))
+			return
+		}
+		defer b.close()
+		r := reader{log: l, batch: b, next: max(from, 1), yield: yield}
+		if err := r.run(ctx); err != nil && !errors.Is(err, errStopped) {
+			yield(headlessly.Frame{}, fmt.Errorf("read log from %d: %w", r.next, err))
+		}
+	}
+}
+
+// errStopped means that the receiver has had enough.
+var errStopped = errors.New("stopped")
+
+// bound gives a context that also ends with the log.
+func (l *Log) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(l.stopped, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// reader is one iteration.
+type reader struct {
+	log   *Log
+	batch *batch
+	next  uint64 // the sequence to be yielded next
+	tries int    // how often next was asked for in vain
+	yield func(headlessly.Frame, error) bool
+}
+
+func (r *reader) run(ctx context.Context) error {
+	for {
+		news := r.log.news.wait()
+		if r.next > r.log.last.Load() {
+			if err := r.log.await(ctx, news, r.next); err != nil {
+				return err
+			}
+			continue
+		}
+		if t := r.log.trimmed.Load(); r.next <= t {
+			r.next = t + 1
+			continue
+		}
+		before := r.next
+		if err := r.batch.get(ctx, r.request(), r.frame); err != nil {
+			return err
+		}
+		if r.next > before {
+			r.tries = 0
+			continue
+		}
+		if err := r.missing(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reader) request() getRequest {
+	return getRequest{Seq: r.next, Batch: readBatch, MaxBytes: readBytes}
+}
+
+// frame yields one message of a batch.
+func (r *reader) frame(m stored) error {
+	if m.seq < r.next {
+		return nil
+	}
+	if m.seq > r.next {
+		if err := r.gap(m.seq - 1); err != nil {
+			return err
+		}
+	}
+	records, err := r.log.dec.decode(m.data)
+	if err == nil && len(records) == 0 {
+		return r.gap(m.seq) // padding, see FORMAT.md
+	}
+	r.next = m.seq + 1
+	if err != nil {
+		r.log.stats.corrupt.Add(1)
+		r.log.quarantine(m, err)
+		return r.give(headlessly.Frame{}, &headlessly.CorruptError{Seq: m.seq, Err: err})
+	}
+	return r.give(headlessly.Frame{Seq: m.seq, Time: m.time, Records: records}, nil)
+}
+
+func (r *reader) give(f headlessly.Frame, err error) error {
+	if !r.yield(f, err) {
+		return errStopped
+	}
+	return nil
+}
+
+// gap passes over next to to, telling the receiver unless they were trimmed.
+func (r *reader) gap(to uint64) error {
+	from := max(r.next, r.log.trimmed.Load()+1)
+	r.next = to + 1
+	if from > to {
+		return nil
+	}
+	r.log.stats.gaps.Add(to - from + 1)
+	r.log.cfg.Logger.Error("log frames are missing", slog.Uint64("from", from), slog.Uint64("to", to))
+	return r.give(headlessly.Frame{}, &headlessly.GapError{From: from, To: to})
+}
+
+// missing handles a frame that should be there and that no batch brought: the
+// store cannot read it, or everything behind it was removed.
+func (r *reader) missing(ctx context.Context) error {
+	if r.tries++; r.tries < readTries {
+		pause(ctx, 10*time.Millisecond)
+		return ctx.Err()
+	}
+	r.tries = 0
+	var at []stored
+	err := r.batch.get(ctx, getRequest{Seq: r.next}, func(m stored) error { at = append(at, m); return nil })
+	if err != nil {
+		return err
+	}
+	if len(at) > 0 {
+		return r.frame(at[0])
+	}
+	state, err := r.log.state(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case state.FirstSeq > r.next:
+		return r.gap(state.FirstSeq - 1)
+	case state.LastSeq < r.next:
+		// The store forgot its end while running.
+		return r.gap(r.log.last.Load())
+	}
+	seq := r.next
+	r.next++
+	r.log.stats.corrupt.Add(1)
+	r.log.cfg.Logger.Error("log frame is unreadable", slog.Uint64("seq", seq))
+	return r.give(headlessly.Frame{}, &headlessly.CorruptError{Seq: seq, Err: errUnreadable})
+}
+
+var errUnreadable = errors.New("the store cannot read it or has lost it")
+
+// await blocks until there may be a frame next.
+func (l *Log) await(ctx context.Context, news <-chan struct{}, next uint64) error {
+	if l.srv != nil {
+		select {
+		case <-news:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	timer := time.NewTimer(readPoll)
+	defer timer.Stop()
+	select {
+	case <-news:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	state, err := l.state(ctx)
+	if err != nil {
+		l.cfg.Logger.Debug("log state not known", slog.Any("error", err), slog.Uint64("next", next))
+		return ctx.Err()
+	}
+	l.sawLast(state.LastSeq)
+	return nil
+}
+
+// Last implements [headlessly.LogReader].
+func (l *Log) Last(ctx context.Context) (uint64, error) {
+	if l.srv != nil {
+		return l.last.Load(), nil
+	}
+	state, err := l.state(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("last log frame: %w", err)
+	}
+	return state.LastSeq, nil
+}
+
+// state asks the events stream for its state.
+func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
+	s, err := l.read.Stream(ctx, l.names.events)
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	return s.CachedInfo().State, nil
+}
+
+// stored is one message as a direct get brings it.
+type stored struct {
+	seq     uint64
+	time    time.Time
+	subject string
+	data    []byte
+}
+
+// getRequest asks for messages from Seq on: one without Batch, else up to that
+// many, of any subject or of those that match Next.
+type getRequest struct {
+	Seq      uint64 `json:"seq,omitempty"`
+	Batch    int    `json:"batch,omitempty"`
+	MaxBytes int    `json:"max_bytes,omitempty"`
+	Next     string `json:"next_by_subj,omitempty"`
+}
+
+// batch receives the answers to direct gets, one request at a time.
+type batch struct {
+	nc      *nats.Conn
+	subject string
+	inbox   string
+	n       uint64
+	ch      chan *nats.Msg
+	sub     *nats.Subscription
+}
+
+func newBatch(nc *nats.Conn, stream string) (*batch, error) {
+	b := &batch{nc: nc, subject: "$JS.API.DIRECT.GET." + stream, inbox: nc.NewInbox() + ".", ch: make(chan *nats.Msg, readBatch+8)}
+	var err error
+	b.sub, err = nc.ChanSubscribe(b.inbox+"*", b.ch)
+	return b, err
+}
+
+func (b *batch) close() { _ = b.sub.Unsubscribe() }
+
+// get sends one request and calls each for each message, until the end of the
+// batch, an error of each's, or a stand-still. A request that finds nothing is
+// no error.
+func (b *batch) get(ctx context.Context, req getRequest, each func(stored) error) error {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	b.n++
+	reply := b.inbox + strconv.FormatUint(b.n, 36)
+	if err := b.nc.PublishRequest(b.subject, reply, body); err != nil {
+		return err
+	}
+	timer := time.NewTimer(readTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case m := <-b.ch:
+			if m.Subject != reply {
+				continue // the rest of a request given up before
+			}
+			msg, err := readStored(m)
+			if err != nil || msg.seq == 0 {
+				return err
+			}
+			if err := each(msg); err != nil || req.Batch == 0 {
+				return err
+			}
+			timer.Reset(readTimeout)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return fmt.Errorf("%w from the store in %s", errNoAnswer, readTimeout)
+		}
+	}
+}
+
+// readStored turns an answer into a message; seq is 0 at the end of a batch.
+func readStored(m *nats.Msg) (stored, error) {
+	switch status := m.Header.Get(hdrStatus); status {
+	case "":
+	case statusEnd, statusMissing:
+		return stored{}, nil
+	case noResponders:
+		return stored{}, errNoAnswer
+	default:
+		return stored{}, fmt.Errorf("store answers %s %s", status, m.Header.Get("Description"))
+	}
+	seq, err := strconv.ParseUint(m.Header.Get(hdrSequence), 10, 64)
+	if err != nil {
+		return stored{}, fmt.Errorf("read sequence: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get(hdrTime))
+	if err != nil {
+		return stored{}, fmt.Errorf("read time: %w", err)
+	}
+	return stored{seq: seq, time: at, subject: m.Header.Get(hdrSubject), data: m.Data}, nil
+}
