@@ -1,0 +1,106 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Query is the body of POST /~{tenant}/sql.
+type Query struct {
+	SQL string `json:"sql"`
+	// Format is json (default), ndjson, csv, parquet or arrow.
+	Format string `json:"format"`
+	// MaxRows caps the answer; 0 is the engine's own cap.
+	MaxRows int64 `json:"maxRows"`
+	// Timeout in milliseconds; 0 is the engine's own.
+	TimeoutMs int64 `json:"timeoutMs"`
+}
+
+// QueryError is a query at fault: the engine's message for its author.
+type QueryError struct {
+	Status  int // HTTP status: 400 for bad SQL, 408 for a deadline, 501 without an engine
+	Code    string
+	Message string
+}
+
+func (e *QueryError) Error() string { return e.Message }
+
+func contentType(format string) (string, bool) {
+	switch format {
+	case "", "json":
+		return "application/json", true
+	case "ndjson":
+		return "application/x-ndjson", true
+	case "csv":
+		return "text/csv; charset=utf-8", true
+	case "parquet":
+		return "application/vnd.apache.parquet", true
+	case "arrow":
+		return "application/vnd.apache.arrow.stream", true
+	}
+	return "", false
+}
+
+func (p *Plane) sql(c call) {
+	var q Query
+	if !c.read(&q) {
+		return
+	}
+	if q.SQL == "" {
+		writeError(c.w, http.StatusBadRequest, "validation_failed", "sql", `sql is missing: send {"sql":"select …"}`)
+		return
+	}
+	ct, ok := contentType(q.Format)
+	if !ok {
+		writeError(c.w, http.StatusBadRequest, "validation_failed", "format", "format must be json, ndjson, csv, parquet or arrow")
+		return
+	}
+	ctx := c.r.Context()
+	if q.TimeoutMs > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(q.TimeoutMs)*time.Millisecond)
+		defer cancel()
+	}
+	out := &lateHeader{w: c.w, contentType: ct}
+	err := p.cfg.SQL(ctx, c.tenant, q, out)
+	var bad *QueryError
+	switch {
+	case err == nil:
+		out.start()
+	case out.started: // the answer is under way: cut it so that the client sees it is not whole
+		p.cfg.Logger.Warn("control.sql_cut", slog.Any("error", err))
+		panic(http.ErrAbortHandler)
+	case errors.As(err, &bad):
+		writeError(c.w, bad.Status, bad.Code, "sql", bad.Message)
+	default:
+		p.fail(c, err)
+	}
+}
+
+// lateHeader sends the headers with the first byte, so that an error before it
+// can still have a status of its own.
+type lateHeader struct {
+	w           http.ResponseWriter
+	contentType string
+	started     bool
+}
+
+func (l *lateHeader) start() {
+	if !l.started {
+		l.started = true
+		l.w.Header().Set("Content-Type", l.contentType)
+		l.w.WriteHeader(http.StatusOK)
+	}
+}
+
+// Write implements io.Writer.
+func (l *lateHeader) Write(b []byte) (int, error) {
+	l.start()
+	return l.w.Write(b)
+}
+
+var _ io.Writer = (*lateHeader)(nil)
