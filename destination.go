@@ -24,6 +24,9 @@ type GADestination struct {
 	// Endpoint replaces https://www.google-analytics.com, for example by the
 	// EU's https://region1.google-analytics.com.
 	Endpoint string `json:"endpoint,omitempty" yaml:"endpoint,omitempty"`
+	// ResendUnknown sends an event again whose answer was lost. Google does not
+	// deduplicate, so it may count twice; without, it may be missing.
+	ResendUnknown bool `json:"resendUnknown,omitempty" yaml:"resendUnknown,omitempty"`
 }
 
 // SentryDestination is a Sentry project.

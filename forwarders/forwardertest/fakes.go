@@ -1,0 +1,218 @@
+package forwardertest
+
+import (
+	"context"
+	"iter"
+	"sort"
+	"sync"
+
+	"github.com/headlessly/headlessly"
+)
+
+// Log is a log in memory. It outlives the routers that read it, so a test can
+// stop one and start the next.
+type Log struct {
+	Clock headlessly.Clock
+
+	mu        sync.Mutex
+	frames    []headlessly.Frame
+	committed map[string]uint64
+	news      chan struct{}
+}
+
+// NewLog makes an empty log.
+func NewLog(clock headlessly.Clock) *Log {
+	return &Log{Clock: clock, committed: map[string]uint64{}, news: make(chan struct{})}
+}
+
+// Events appends events as one frame.
+func (l *Log) Events(events ...*headlessly.Event) {
+	records := make([]headlessly.Record, 0, len(events))
+	for _, e := range events {
+		b, _ := e.MarshalBinary() // never fails
+		records = append(records, headlessly.Record{Kind: headlessly.RecordEvent, Data: b})
+	}
+	_, _ = l.Append(context.Background(), records...) // nor does this
+}
+
+// Append implements headlessly.Appender.
+func (l *Log) Append(_ context.Context, records ...headlessly.Record) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seq := uint64(len(l.frames) + 1)
+	l.frames = append(l.frames, headlessly.Frame{Seq: seq, Time: l.Clock(), Records: records})
+	close(l.news)
+	l.news = make(chan struct{})
+	return headlessly.LogSeq(seq, 0), nil
+}
+
+// Read implements headlessly.LogReader.
+func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame, error] {
+	return func(yield func(headlessly.Frame, error) bool) {
+		from = max(1, from)
+		for {
+			l.mu.Lock()
+			news := l.news
+			var f headlessly.Frame
+			ok := from <= uint64(len(l.frames))
+			if ok {
+				f = l.frames[from-1]
+			}
+			l.mu.Unlock()
+			if ok {
+				from++
+				if !yield(f, nil) {
+					return
+				}
+				continue
+			}
+			select {
+			case <-news:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// Last implements headlessly.LogReader.
+func (l *Log) Last(context.Context) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.frames)), nil
+}
+
+// Committed implements headlessly.LogReader.
+func (l *Log) Committed(_ context.Context, reader string) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.committed[reader], nil
+}
+
+// Commit implements headlessly.LogReader.
+func (l *Log) Commit(_ context.Context, reader string, seq uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.committed[reader] = max(l.committed[reader], seq)
+	return nil
+}
+
+// Parked is a parked store in memory. Fail, when set, is asked before each
+// Park.
+type Parked struct {
+	Fail func() error
+
+	mu    sync.Mutex
+	last  uint64
+	items map[uint64]headlessly.ParkedItem
+	ids   []uint64 // in order; removed ones leave holes
+}
+
+// NewParked makes an empty store.
+func NewParked() *Parked { return &Parked{items: map[uint64]headlessly.ParkedItem{}} }
+
+// Park implements headlessly.Parked.
+func (p *Parked) Park(_ context.Context, items ...headlessly.ParkedItem) error {
+	if p.Fail != nil {
+		if err := p.Fail(); err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, it := range items {
+		p.last++
+		it.ID = p.last
+		p.items[it.ID] = it
+		p.ids = append(p.ids, it.ID)
+	}
+	return nil
+}
+
+// List implements headlessly.Parked.
+func (p *Parked) List(_ context.Context, tenant, destination string) iter.Seq2[headlessly.ParkedItem, error] {
+	return func(yield func(headlessly.ParkedItem, error) bool) {
+		var after uint64
+		for {
+			p.mu.Lock()
+			at := sort.Search(len(p.ids), func(i int) bool { return p.ids[i] > after })
+			var it headlessly.ParkedItem
+			found := false
+			for ; at < len(p.ids) && !found; at++ {
+				after = p.ids[at]
+				it, found = p.items[after]
+				found = found && (tenant == "" || it.Tenant == tenant) && (destination == "" || it.Destination == destination)
+			}
+			p.mu.Unlock()
+			if !found || !yield(it, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Remove implements headlessly.Parked.
+func (p *Parked) Remove(_ context.Context, ids ...uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		delete(p.items, id)
+	}
+	if len(p.ids) > 2*len(p.items)+1024 {
+		keep := p.ids[:0]
+		for _, id := range p.ids {
+			if _, ok := p.items[id]; ok {
+				keep = append(keep, id)
+			}
+		}
+		p.ids = keep
+	}
+	return nil
+}
+
+// Count implements headlessly.Parked.
+func (p *Parked) Count(context.Context) (map[headlessly.ParkedKey]int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[headlessly.ParkedKey]int64{}
+	for _, it := range p.items {
+		out[headlessly.ParkedKey{Tenant: it.Tenant, Destination: it.Destination, Dead: it.Dead}]++
+	}
+	return out, nil
+}
+
+// All gives every item, oldest first.
+func (p *Parked) All() []headlessly.ParkedItem {
+	var out []headlessly.ParkedItem
+	for it := range p.List(context.Background(), "", "") {
+		out = append(out, it)
+	}
+	return out
+}
+
+// Source is a changeable source of destinations.
+type Source struct {
+	mu      sync.Mutex
+	tenants map[string]headlessly.Destinations
+	version map[string]uint64
+}
+
+// NewSource makes a source without tenants.
+func NewSource() *Source {
+	return &Source{tenants: map[string]headlessly.Destinations{}, version: map[string]uint64{}}
+}
+
+// Set connects a tenant.
+func (s *Source) Set(tenant string, d headlessly.Destinations) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tenants[tenant] = d
+	s.version[tenant]++
+}
+
+// Destinations implements headlessly.DestinationSource.
+func (s *Source) Destinations(tenant string) (headlessly.Destinations, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tenants[tenant], s.version[tenant]
+}

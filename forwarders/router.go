@@ -1,0 +1,348 @@
+package forwarders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headlessly/headlessly"
+)
+
+// Router hands the log's events to destinations. Make it with [NewRouter].
+type Router struct {
+	cfg    Config
+	budget budget
+	slots  *slots
+	parker *parker
+	frames *frames
+	work   context.Context // of requests; outlives Run's by the grace period
+	calls  sync.WaitGroup
+
+	mu    sync.RWMutex
+	lanes map[Key]*lane
+	count map[Key]*counters
+
+	retry *schedule
+
+	lost    atomic.Int64 // frames missing or unreadable in the log
+	bad     atomic.Int64 // records that are no events
+	reading atomic.Uint64
+	started atomic.Pointer[frames]
+	stall   time.Duration // waited for lanes since the router was last up to date
+}
+
+// NewRouter checks the configuration and fills in the defaults.
+func NewRouter(cfg Config) (*Router, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("router: %w", err)
+	}
+	cfg.fill()
+	r := &Router{
+		cfg:    cfg,
+		budget: budget{maxItems: int64(cfg.QueueItems), maxBytes: cfg.QueueBytes},
+		slots:  newSlots(cfg.Requests, cfg.SuspectRequests),
+		lanes:  map[Key]*lane{},
+		count:  map[Key]*counters{},
+		work:   context.Background(),
+	}
+	r.parker = newParker(r)
+	r.retry = newSchedule(r)
+	return r, nil
+}
+
+// Run reads and delivers until ctx is done. Then it waits for the requests
+// under way (at most Config.Grace), parks what has not been sent, commits the
+// cursor and returns nil. Call it once. It returns an error only if the log's
+// cursor or the parked store cannot be read at the start.
+func (r *Router) Run(ctx context.Context) error {
+	done, err := r.cfg.Log.Committed(ctx, r.cfg.Reader)
+	if err != nil {
+		return fmt.Errorf("read cursor %s: %w", r.cfg.Reader, err)
+	}
+	if err := r.carry(ctx); err != nil {
+		return err
+	}
+	r.frames = newFrames(done)
+	r.started.Store(r.frames)
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	r.work = work
+
+	var parts, disk, commits sync.WaitGroup
+	disk.Go(func() { r.parker.run(work) })
+	stop := make(chan struct{})
+	commits.Go(func() { r.commit(work, stop, done) })
+	parts.Go(func() { r.read(ctx, done+1) })
+	parts.Go(func() { r.sweep(ctx) })
+	parts.Go(func() { r.retry.run(ctx) })
+	<-ctx.Done()
+	parts.Wait()
+
+	now := r.cfg.Clock()
+	for _, l := range r.all() {
+		l.stop(now)
+	}
+	grace := time.AfterFunc(r.cfg.Grace, cancel)
+	r.calls.Wait()
+	grace.Reset(r.cfg.Grace) // the disk gets as long again
+	r.parker.close()
+	disk.Wait()
+	close(stop)
+	commits.Wait()
+	grace.Stop()
+	return nil
+}
+
+// carry counts what an earlier run has parked.
+func (r *Router) carry(ctx context.Context) error {
+	counts, err := r.cfg.Parked.Count(ctx)
+	if err != nil {
+		return fmt.Errorf("count parked items: %w", err)
+	}
+	for k, n := range counts {
+		key := Key{k.Tenant, k.Destination}
+		c := r.counters(key)
+		c.mu.Lock()
+		c.s.Carried += n
+		if k.Dead {
+			c.s.Dead += n
+		} else {
+			c.s.Parked += n
+		}
+		c.mu.Unlock()
+		if !k.Dead && n > 0 {
+			r.retry.carried(key)
+		}
+	}
+	return nil
+}
+
+// read feeds the lanes from the log.
+func (r *Router) read(ctx context.Context, from uint64) {
+	for n := 0; ctx.Err() == nil; n++ {
+		for f, err := range r.cfg.Log.Read(ctx, from) {
+			var gap *headlessly.GapError
+			var corrupt *headlessly.CorruptError
+			switch {
+			case err == nil:
+				n = 0
+				r.frame(ctx, f)
+				from = f.Seq + 1
+			case errors.As(err, &gap):
+				r.lost.Add(int64(gap.To - gap.From + 1)) //nolint:gosec // a count of frames
+				r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "router.gap", slog.Uint64("from", gap.From), slog.Uint64("to", gap.To))
+			case errors.As(err, &corrupt):
+				r.lost.Add(1)
+				r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "router.corrupt", slog.Uint64("seq", corrupt.Seq), slog.Any("error", corrupt.Err))
+			case ctx.Err() == nil:
+				r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "router.read", slog.Uint64("from", from), slog.Any("error", err))
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		sleep(ctx, backoff(10*time.Millisecond, 5*time.Second, n, r.cfg.Rand))
+	}
+}
+
+// group is the part of a frame that one lane gets.
+type group struct {
+	lane *lane
+	jobs []*job
+}
+
+// frame hands one frame's events over. Jobs carry the frame, which is finished
+// with the last of them.
+func (r *Router) frame(ctx context.Context, f headlessly.Frame) {
+	fr := r.frames.begin(f.Seq)
+	var groups []group
+	for i := range f.Records {
+		rec := &f.Records[i]
+		if rec.Kind != headlessly.RecordEvent {
+			continue
+		}
+		e := new(headlessly.Event)
+		if err := e.UnmarshalBinary(rec.Data); err != nil {
+			r.bad.Add(1)
+			continue
+		}
+		e.LogSeq = headlessly.LogSeq(f.Seq, i)
+		groups = r.plan(groups, e, int64(len(rec.Data)), fr)
+	}
+	n := 0
+	for _, g := range groups {
+		n += len(g.jobs)
+	}
+	r.frames.add(fr, n)
+	r.frames.end(fr)
+	behind := r.cfg.Clock().Sub(f.Time) > r.cfg.Behind
+	if !behind {
+		r.stall = 0
+	}
+	for _, g := range groups {
+		r.hand(ctx, g, behind)
+	}
+	r.reading.Store(f.Seq)
+}
+
+// plan adds an event to the groups of the lanes it goes to.
+func (r *Router) plan(groups []group, e *headlessly.Event, size int64, fr *frame) []group {
+	d, version := r.cfg.Destinations.Destinations(e.Tenant)
+	if version == 0 {
+		return groups
+	}
+	for i := range r.cfg.Registry {
+		k := &r.cfg.Registry[i]
+		if !k.Connected(d) {
+			continue
+		}
+		key := Key{e.Tenant, k.Name}
+		if reason := gate(k, e); reason != "" {
+			r.counters(key).skip(reason)
+			continue
+		}
+		j := &job{event: e, size: size, frame: fr}
+		at := -1
+		for i := range groups {
+			if groups[i].lane.key == key {
+				at = i
+				break
+			}
+		}
+		if at < 0 {
+			groups = append(groups, group{lane: r.lane(key, k, d, version)})
+			at = len(groups) - 1
+		}
+		groups[at].jobs = append(groups[at].jobs, j)
+	}
+	return groups
+}
+
+// hand offers jobs to their lane and parks what it does not take.
+func (r *Router) hand(ctx context.Context, g group, behind bool) {
+	g.lane.count.accept(pending, int64(len(g.jobs)))
+	taken, no := g.lane.offer(g.jobs)
+	rest := g.jobs[taken:]
+	for len(rest) > 0 && behind && no.full && r.waitRoom(ctx, g.lane) {
+		taken, no = g.lane.offer(rest)
+		rest = rest[taken:]
+	}
+	for _, j := range rest {
+		r.budget.add(1, j.size)
+		r.finish(finish{lane: g.lane, job: j, to: parked, reason: no.reason, notUntil: no.until})
+	}
+	if len(rest) > 0 {
+		r.parker.wait()
+	}
+}
+
+// waitRoom waits for a lane that makes progress, within the patience left.
+func (r *Router) waitRoom(ctx context.Context, l *lane) bool {
+	start := r.cfg.Clock()
+	if r.stall >= r.cfg.PatienceTotal || !l.advancing(start) {
+		return false
+	}
+	t := time.NewTimer(r.cfg.Patience)
+	defer t.Stop()
+	defer func() { r.stall += r.cfg.Clock().Sub(start) }()
+	select {
+	case <-l.room:
+		return true
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// finish takes a job to its end: at once when the disk is not involved.
+func (r *Router) finish(f finish) {
+	if f.job.parkedID == 0 && (f.to == delivered || f.to == skipped) {
+		r.left(f)
+		return
+	}
+	r.parker.put(f)
+}
+
+// left counts a job that has left memory and is safe.
+func (r *Router) left(f finish) {
+	c := f.lane.count
+	c.move(pending, f.to)
+	if f.to == skipped {
+		c.mu.Lock()
+		c.reason(SkipUnmapped)
+		c.mu.Unlock()
+	}
+	r.budget.add(-1, -f.job.size)
+	if f.to == parked {
+		r.retry.parked(f.lane.key, f.notUntil)
+	}
+	if f.job.frame != nil {
+		r.frames.finish(f.job.frame)
+	}
+	if f.job.done != nil {
+		f.job.done()
+	}
+}
+
+// commit moves the cursor over finished frames.
+func (r *Router) commit(ctx context.Context, stop <-chan struct{}, last uint64) {
+	for n, stopping := 0, false; !stopping; {
+		select {
+		case <-r.frames.wake:
+		case <-stop:
+			stopping = true
+		}
+		seq := r.frames.finished()
+		if seq <= last {
+			continue
+		}
+		r.point(PointBeforeCommit)
+		if err := r.cfg.Log.Commit(ctx, r.cfg.Reader, seq); err != nil {
+			r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "router.commit", slog.Uint64("seq", seq), slog.Any("error", err))
+			n++
+			select {
+			case r.frames.wake <- struct{}{}: // try again
+			default:
+			}
+		} else {
+			last, n = seq, 0
+		}
+		if !stopping {
+			sleep(ctx, max(r.cfg.CommitEvery, backoff(r.cfg.CommitEvery, 5*time.Second, n, r.cfg.Rand)))
+		}
+	}
+}
+
+// sweep parks what is held too long and drops idle lanes.
+func (r *Router) sweep(ctx context.Context) {
+	for sleep(ctx, time.Second) {
+		now := r.cfg.Clock()
+		for _, l := range r.all() {
+			l.expire(now)
+		}
+		r.mu.Lock()
+		for key, l := range r.lanes {
+			if l.retire(now, r.cfg.LaneIdle) {
+				delete(r.lanes, key)
+			}
+		}
+		r.mu.Unlock()
+	}
+}
+
+// sleep waits for d and says whether ctx is still good.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,154 @@
+package sentry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/forwarders"
+	"github.com/headlessly/headlessly/forwarders/send"
+)
+
+const (
+	client   = "headlessly/1"
+	parallel = 8 // requests of one batch at once: Sentry takes one event each
+	maxItems = 64
+	// maxEvent is Sentry's limit for an event item.
+	maxEvent = 1 << 20
+	category = "error"
+)
+
+// Kind is the registry's entry for Sentry.
+func Kind() forwarders.Kind {
+	return forwarders.Kind{
+		Name:      headlessly.DestinationSentry,
+		Aliases:   []string{"sentry"},
+		Consent:   []string{"errors", "functional", "analytics"},
+		Connected: func(d headlessly.Destinations) bool { return d.Sentry != nil && d.Sentry.DSN.Set() },
+		Takes: func(e *headlessly.Event) bool {
+			return e.Type == headlessly.TypeError || e.Type == headlessly.TypeMessage
+		},
+		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
+			return New(*d.Sentry, deps)
+		},
+	}
+}
+
+// Destination is one Sentry project.
+type Destination struct {
+	dsn    dsn
+	deps   forwarders.Deps
+	limits limits
+}
+
+// New makes the destination for a project.
+func New(c headlessly.SentryDestination, deps forwarders.Deps) (*Destination, error) {
+	d, err := parseDSN(c.DSN.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	return &Destination{dsn: d, deps: deps}, nil
+}
+
+// Limits implements forwarders.Destination.
+func (d *Destination) Limits() forwarders.Limits {
+	return forwarders.Limits{Items: maxItems, Bytes: 4 << 20, InFlight: 4, Timeout: 30 * time.Second, Idempotent: true}
+}
+
+// Deliver implements forwarders.Destination.
+func (d *Destination) Deliver(ctx context.Context, batch []forwarders.Item) []forwarders.Result {
+	results := make([]forwarders.Result, len(batch))
+	var wg sync.WaitGroup
+	free := make(chan struct{}, parallel)
+	for i := range batch {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			defer func() { // a panic here would end the process: make it this item's own
+				if p := recover(); p != nil {
+					results[i].Err = &headlessly.Permanent{Err: fmt.Errorf("event cannot be mapped: %T", p)}
+				}
+			}()
+			results[i] = d.one(ctx, batch[i].Event)
+		})
+	}
+	wg.Wait()
+	return results
+}
+
+// one sends one event.
+func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.Result {
+	now := d.deps.Clock()
+	if wait := d.limits.wait(category, now); wait > 0 {
+		return forwarders.Result{Err: &headlessly.Temporary{
+			After: wait, Throttled: true, Err: errors.New("rate limited by sentry for " + wait.Round(time.Second).String()),
+		}}
+	}
+	ev := build(e)
+	event, err := marshal(ev, e)
+	if err != nil {
+		return forwarders.Result{Err: &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}}
+	}
+	if len(event) > maxEvent {
+		return forwarders.Result{Err: &headlessly.Permanent{
+			Status: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("event of %d bytes is over sentry's limit of 1 MiB", len(event)),
+		}}
+	}
+	body, err := envelope(string(ev.EventID), "event", event, now)
+	if err != nil {
+		return forwarders.Result{Err: &headlessly.Permanent{Err: err}}
+	}
+	answer, err := send.Do(ctx, d.deps.Client, &send.Request{
+		URL: d.dsn.endpoint, Body: body, Secrets: []string{d.dsn.key},
+		Header: http.Header{
+			"Content-Type": {"application/x-sentry-envelope"}, "Content-Encoding": {"gzip"}, "User-Agent": {client},
+			"X-Sentry-Auth": {"Sentry sentry_version=7, sentry_client=" + client + ", sentry_key=" + d.dsn.key},
+		},
+	}, now)
+	note := answer.Excerpt
+	if why := answer.Header.Get("X-Sentry-Error"); why != "" {
+		note = send.Clean(why, []string{d.dsn.key})
+	}
+	if answer.Status != 0 {
+		d.limits.read(answer.Status, answer.Header, now)
+		var t *headlessly.Temporary
+		if errors.As(err, &t) && t.Throttled {
+			t.After = max(t.After, d.limits.wait(category, now))
+		}
+	}
+	return forwarders.Result{Err: err, Status: answer.Status, Note: note}
+}
+
+// envelope frames one item. sent_at is written once, at the moment of sending.
+func envelope(id, kind string, item []byte, now time.Time) ([]byte, error) {
+	head, err := json.Marshal(map[string]any{
+		"event_id": id, "sent_at": now.UTC().Format(time.RFC3339Nano),
+		"sdk": map[string]string{"name": "headlessly", "version": "1"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode envelope: %w", err)
+	}
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		return nil, fmt.Errorf("compress envelope: %w", err)
+	}
+	for _, part := range [][]byte{head, []byte("\n" + `{"type":"` + kind + `","length":` + strconv.Itoa(len(item)) + "}\n"), item, []byte("\n")} {
+		if _, err := z.Write(part); err != nil {
+			return nil, fmt.Errorf("compress envelope: %w", err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("compress envelope: %w", err)
+	}
+	return out.Bytes(), nil
+}
