@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -31,34 +32,9 @@ type Integration struct {
 	Destinations         headlessly.Destinations
 }
 
-// sealed is the form in which destinations are stored: with their credentials,
-// inside the seal.
-type sealed struct {
-	GA      *sealedGA      `json:"ga,omitempty"`
-	Sentry  *sealedSentry  `json:"sentry,omitempty"`
-	PostHog *sealedPostHog `json:"posthog,omitempty"`
-}
-
-type sealedGA struct {
-	MeasurementID, APISecret, Endpoint string
-}
-
-type sealedSentry struct{ DSN string }
-
-type sealedPostHog struct{ APIKey, Host string }
-
+// seal packs destinations with their credentials.
 func (s *Store) seal(tenant, id string, d headlessly.Destinations) ([]byte, error) {
-	var p sealed
-	if d.GA != nil {
-		p.GA = &sealedGA{d.GA.MeasurementID, d.GA.APISecret.Reveal(), d.GA.Endpoint}
-	}
-	if d.Sentry != nil {
-		p.Sentry = &sealedSentry{d.Sentry.DSN.Reveal()}
-	}
-	if d.PostHog != nil {
-		p.PostHog = &sealedPostHog{d.PostHog.APIKey.Reveal(), d.PostHog.Host}
-	}
-	raw, err := json.Marshal(p)
+	raw, err := json.Marshal(reveal(reflect.ValueOf(d)))
 	if err != nil {
 		return nil, err
 	}
@@ -68,21 +44,11 @@ func (s *Store) seal(tenant, id string, d headlessly.Destinations) ([]byte, erro
 func (s *Store) unseal(tenant, id string, b []byte) (headlessly.Destinations, error) {
 	var d headlessly.Destinations
 	raw, err := s.aead.Decrypt(b, bound(tenant, id))
+	if err == nil {
+		err = json.Unmarshal(raw, &d)
+	}
 	if err != nil {
 		return d, fmt.Errorf("unseal credentials of %s: %w", id, err)
-	}
-	var p sealed
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return d, fmt.Errorf("unseal credentials of %s: %w", id, err)
-	}
-	if p.GA != nil {
-		d.GA = &headlessly.GADestination{MeasurementID: p.GA.MeasurementID, APISecret: headlessly.NewSecret(p.GA.APISecret), Endpoint: p.GA.Endpoint}
-	}
-	if p.Sentry != nil {
-		d.Sentry = &headlessly.SentryDestination{DSN: headlessly.NewSecret(p.Sentry.DSN)}
-	}
-	if p.PostHog != nil {
-		d.PostHog = &headlessly.PostHogDestination{APIKey: headlessly.NewSecret(p.PostHog.APIKey), Host: p.PostHog.Host}
 	}
 	return d, nil
 }
@@ -121,6 +87,10 @@ func (s *Store) refresh(tenant string) {
 		if i.Tenant == tenant && i.Provider == "analytics" && i.Status == StatusConnected {
 			d = analytics.Merge(d, i.Destinations)
 		}
+	}
+	if d == (headlessly.Destinations{}) {
+		delete(s.destinations, tenant)
+		return
 	}
 	s.version++
 	s.destinations[tenant] = destinations{d, s.version}
