@@ -1,0 +1,82 @@
+// Package bundle builds the files under jsclient/dist from the TypeScript
+// sources. It is used by the generator (jsclient/build) and by the test that
+// checks that the committed files are what the sources give; the gateway does
+// not import it.
+//
+// The output depends on the sources and on the pinned esbuild only.
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// File is one built file.
+type File struct {
+	Name string // relative to dist
+	Data []byte
+}
+
+// target is one entry point and what becomes of it.
+type target struct {
+	entry    string // relative to src
+	name     string // relative to dist
+	format   api.Format
+	platform api.Platform
+}
+
+var targets = []target{ //nolint:gochecknoglobals // a constant table
+	{"browser.ts", "full.js", api.FormatIIFE, api.PlatformBrowser},
+	{"pageview.ts", "pageviews.js", api.FormatIIFE, api.PlatformBrowser},
+	{"stub.ts", "stub.js", api.FormatIIFE, api.PlatformBrowser},
+	{"index.ts", "index.js", api.FormatESModule, api.PlatformBrowser},
+}
+
+// Build builds every file from the sources in root (the jsclient folder).
+func Build(root, version string) ([]File, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	files := make([]File, 0, len(targets))
+	for _, t := range targets {
+		data, err := t.build(root, version)
+		if err != nil {
+			return nil, fmt.Errorf("bundle %s: %w", t.entry, err)
+		}
+		files = append(files, File{Name: t.name, Data: data})
+	}
+	return files, nil
+}
+
+func (t target) build(root, version string) ([]byte, error) {
+	result := api.Build(api.BuildOptions{
+		AbsWorkingDir:     root,
+		EntryPoints:       []string{"src/" + t.entry},
+		Bundle:            true,
+		Format:            t.format,
+		Platform:          t.platform,
+		Target:            api.ES2020,
+		Charset:           api.CharsetUTF8,
+		MinifySyntax:      true,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MangleProps:       "^_[a-z]",
+		Define:            map[string]string{"VERSION": `"` + version + `"`},
+		LegalComments:     api.LegalCommentsNone,
+		TsconfigRaw:       `{"compilerOptions":{"target":"ES2022","useDefineForClassFields":true}}`,
+		LogLevel:          api.LogLevelSilent,
+	})
+	if len(result.Errors) > 0 {
+		lines := api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage})
+		return nil, errors.New(strings.Join(lines, ""))
+	}
+	if len(result.OutputFiles) != 1 {
+		return nil, fmt.Errorf("got %d files, want 1", len(result.OutputFiles))
+	}
+	return result.OutputFiles[0].Contents, nil
+}

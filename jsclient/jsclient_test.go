@@ -1,0 +1,115 @@
+package jsclient_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/headlessly/headlessly/jsclient"
+	"github.com/headlessly/headlessly/jsclient/internal/bundle"
+)
+
+func TestTheCommittedFilesAreWhatTheSourcesGive(t *testing.T) {
+	files, err := bundle.Build(".", jsclient.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := map[string]bool{}
+	for _, f := range files {
+		built[f.Name] = true
+		got, err := os.ReadFile(filepath.Join("dist", f.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, f.Data) {
+			t.Errorf("dist/%s: got %d bytes, want %d from the sources: run go generate ./jsclient and commit", f.Name, len(got), len(f.Data))
+		}
+	}
+	entries, err := os.ReadDir("dist")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() && !built[e.Name()] {
+			t.Errorf("dist/%s is not built from anything", e.Name())
+		}
+	}
+}
+
+// gzipped is the size of b as gzip -9 packs it.
+func gzipped(t testing.TB, b []byte) int {
+	t.Helper()
+	var buf bytes.Buffer
+	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Len()
+}
+
+func TestTheFullScriptStaysWithinItsSize(t *testing.T) {
+	v, ok := jsclient.Script(jsclient.Full)
+	if !ok {
+		t.Fatal("no full script")
+	}
+	if got, want := gzipped(t, v.JS), 9000; got > want {
+		t.Errorf("got %d bytes gzip -9, want at most %d", got, want)
+	}
+}
+
+func TestTheStubStaysWithinItsSize(t *testing.T) {
+	if got, want := len(jsclient.Stub()), 200; got > want {
+		t.Errorf("got %d bytes, want at most %d", got, want)
+	}
+}
+
+func TestForPicksTheSmallestBuildThatDoesTheJob(t *testing.T) {
+	for auto, want := range map[string]string{
+		"":                 jsclient.Full,
+		"true":             jsclient.Full,
+		"pageviews":        jsclient.Pageviews,
+		" pageviews ":      jsclient.Pageviews,
+		"false":            jsclient.Pageviews,
+		"pageviews,errors": jsclient.Full,
+		"nonsense":         jsclient.Full,
+	} {
+		if got := jsclient.For(auto).Name; got != want {
+			t.Errorf("For(%q): got %s, want %s", auto, got, want)
+		}
+	}
+}
+
+func TestVariantsAreNamedByTheirContent(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range jsclient.Variants() {
+		if len(v.Hash) != 16 || !strings.HasPrefix(v.Integrity, "sha384-") || len(v.JS) == 0 {
+			t.Errorf("%s: got hash %q, integrity %q, %d bytes", v.Name, v.Hash, v.Integrity, len(v.JS))
+		}
+		if seen[v.Hash] {
+			t.Errorf("%s shares its hash with another variant", v.Name)
+		}
+		seen[v.Hash] = true
+	}
+	if _, ok := jsclient.Script("no such"); ok {
+		t.Error("got a script for an unknown name")
+	}
+}
+
+func TestTheScriptUsesNothingThatAStrictPolicyForbids(t *testing.T) {
+	for _, v := range jsclient.Variants() {
+		for _, word := range []string{"eval(", "new Function", "innerHTML", "document.write", "setAttribute(\"style\"", ".cssText"} {
+			if bytes.Contains(v.JS, []byte(word)) {
+				t.Errorf("%s contains %s", v.Name, word)
+			}
+		}
+	}
+}
