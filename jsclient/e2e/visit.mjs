@@ -12,7 +12,9 @@
 //
 // The gateway may be killed and started again meanwhile: the pages keep what
 // it did not acknowledge and deliver it later. After the last round the visitor
-// waits until everything captured is acknowledged, or for DRAIN_MS (60000).
+// waits until everything captured is acknowledged, or for DRAIN_MS (60000). The
+// last batch of a page that is left is acknowledged to a later page, which
+// sends it again; the gateway counts it once.
 import { createWriteStream } from 'node:fs'
 import { launchChromium } from './browser.mjs'
 
@@ -29,45 +31,53 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const browser = await launchChromium()
 const context = await browser.newContext({ viewport: { width: 1200, height: 800 } })
-await context.exposeBinding('__visitor', (_source, kind, value) => {
-  if (kind === 'event') {
-    captured.set(value.messageId, value)
-    say({
-      captured: value.messageId,
-      type: value.type,
-      event: value.event,
-      url: value.url,
-      userId: value.userId,
-    })
-  } else if (kind === 'ack') {
-    for (const id of value) acked.add(id)
-    for (const id of value) say({ acked: id })
-  } else for (const id of value.ids) say({ dropped: id, reason: value.reason })
-})
-// Listens before the script starts, so that nothing is missed.
+// Listens before the script starts, and notes things where they survive the page.
 await context.addInitScript(() => {
   const calls = []
-  window.headlessly = { q: calls }
   let real
-  const hook = (client) => {
-    client.on('event', (event) => window.__visitor('event', JSON.parse(JSON.stringify(event))))
-    client.on('ack', (ids) => window.__visitor('ack', ids))
-    client.on('drop', (ids, reason) => window.__visitor('drop', { ids, reason }))
+  const note = (kind, value) => {
+    localStorage.visitor = (localStorage.visitor || '') + JSON.stringify([kind, value]) + '\n'
   }
   Object.defineProperty(window, 'headlessly', {
     configurable: true,
     get: () => real || { q: calls },
     set: (client) => {
       real = client
-      hook(client)
+      client.on('event', ({ messageId, type, event, url, userId }) =>
+        note('event', { captured: messageId, type, event, url, userId }),
+      )
+      client.on('ack', (ids) => note('ack', ids))
+      client.on('drop', (ids, reason) => note('drop', { ids, reason }))
     },
   })
 })
 const page = await context.newPage()
 page.setDefaultTimeout(10000)
+/** Takes over what the pages have noted. */
+const collect = async () => {
+  const text = await page
+    .evaluate(() => {
+      const notes = localStorage.visitor || ''
+      localStorage.removeItem('visitor')
+      return notes
+    })
+    .catch(() => '')
+  for (const line of text.split('\n').filter(Boolean)) {
+    const [kind, value] = JSON.parse(line)
+    if (kind === 'event') {
+      captured.set(value.captured, value)
+      say(value)
+    } else if (kind === 'drop') for (const id of value.ids) say({ dropped: id, reason: value.reason })
+    else
+      for (const id of value) {
+        acked.add(id)
+        say({ acked: id })
+      }
+  }
+}
 // The gateway serves the script: while it is down a page is loaded again.
 const open = async (path) => {
-  for (let attempt = 0; attempt < 60; attempt++) {
+  for (let attempt = 0; attempt < 120; attempt++) {
     await page.goto(base + path, { waitUntil: 'load' }).catch(() => {})
     if (await page.evaluate(() => !!window.headlessly?.track).catch(() => false)) return
     await sleep(500)
@@ -80,6 +90,7 @@ const step = async (name, fn) => {
   try {
     await fn()
     await rest()
+    await collect()
   } catch (error) {
     // A page that lost its script while the gateway was down has no buttons to press in time.
     process.stderr.write(`${name}: ${error.message.split('\n')[0]}\n`)
@@ -125,14 +136,13 @@ for (let round = 1; round <= +rounds; round++) {
 
 const until = Date.now() + +(process.env.DRAIN_MS || 60000)
 await open('/index.html')
-let before = -1
 while (Date.now() < until) {
+  await sleep(250)
+  await collect()
   const stored = await page.evaluate(
     () => Object.keys(localStorage).filter((key) => key.startsWith('hly_q_')).length,
   )
-  if (!stored && acked.size === before) break
-  before = acked.size
-  await sleep(2500)
+  if (!stored && [...captured.keys()].every((id) => acked.has(id))) break
 }
 say({ done: true, captured: captured.size, acked: acked.size })
 await new Promise((resolve) => out.write('', resolve))
