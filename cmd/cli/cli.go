@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Version is the gateway's version.
+const Version = "0.1.0"
+
+// IO is what a command reads and writes.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// terminal gives the width of w where it is a terminal, else 0.
+func terminal(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
+
+// Exit codes.
+const (
+	exitFault = 1
+	exitUsage = 2
+)
+
+// usageError is a call that was wrong, as against work that failed.
+type usageError struct{ error }
+
+// Run executes the command line and gives its exit code.
+func Run(ctx context.Context, args []string, stdio IO) int {
+	root := &cobra.Command{
+		Use:           "headlessly",
+		Short:         "Collect browser and server events, forward them, keep them in Iceberg, ask SQL.",
+		Long:          long,
+		Version:       Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetArgs(args)
+	root.SetIn(stdio.In)
+	root.SetOut(stdio.Out)
+	root.SetErr(stdio.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(serveCommand(stdio), sqlCommand(stdio), sinksCommand(stdio), configCommand(stdio), connectCommand(stdio), statusCommand(stdio), workerCommand(stdio))
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintln(stdio.Err, "headlessly:", err)
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintln(stdio.Err, "headlessly:", err)
+		return exitFault
+	}
+}
+
+const long = `headlessly is a browser-SDK event collector and forwarding gateway in one binary.
+
+It serves a browser script, takes events from it and from servers, answers only
+when they are on disk, forwards them to Google Analytics, Sentry and PostHog, and
+keeps its own copy in Apache Iceberg tables that SQL can be asked of.`
+
+// args wraps cobra's argument checks so that they count as a wrong call.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, a []string) error {
+		if err := check(c, a); err != nil {
+			return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,108 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestASecondProcessOnTheFolderIsRefusedAndToldWhoIsFirst(t *testing.T) {
+	g := newGateway(t, "")
+	cmd := exec.Command(binary, "serve", "--data", g.dir, "--listen", freeAddr(t), "--control", freeAddr(t))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "pid "+itoa(g.cmd.Process.Pid)) {
+		t.Errorf("got %v:\n%s\nwant a refusal that names pid %d", err, out, g.cmd.Process.Pid)
+	}
+}
+
+func itoa(n int) string {
+	b, _ := json.Marshal(n)
+	return string(b)
+}
+
+func TestTheFirstStartSaysWhatToPasteAndShowsTheSecretOnce(t *testing.T) {
+	g := newGateway(t, "")
+	first := g.out.String()
+	for _, want := range []string{`<script src="http://` + g.listen + `/v1" data-tenant="default"></script>`, "hly_pk_", "hly_sk_", "headlessly sql"} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the first start does not print %q:\n%s", want, first)
+		}
+	}
+	info, err := os.Stat(filepath.Join(g.dir, "credentials.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("credentials.json: %v, %v, want mode 0600", info, err)
+	}
+	g.stop(t)
+	g.out = new(output)
+	g.start(t)
+	if second := g.out.String(); strings.Contains(second, "hly_sk_") {
+		t.Errorf("the second start shows the secret key again:\n%s", second)
+	}
+}
+
+func TestAnEventIsQueryableOnceItIsAcknowledged(t *testing.T) {
+	g := newGateway(t, "lakehouse: {commitInterval: 1h}") // nothing is committed meanwhile
+	for i := range 5 {
+		if status, body := g.post(t, "/e", `{"tenant":"default","events":[{"event":"Hello","userId":"u`+itoa(i)+`"},{"event":7}]}`); status != 202 {
+			t.Fatalf("got %d %s", status, body)
+		}
+		var rows []struct {
+			N int `json:"n"`
+		}
+		g.sql(t, &rows, `select count(*) as n from events where event = 'Hello'`)
+		if len(rows) != 1 || rows[0].N != i+1 {
+			t.Fatalf("after %d events got %+v", i+1, rows)
+		}
+	}
+	var rejected []struct {
+		Reason string `json:"reason"`
+		Field  string `json:"field"`
+		Raw    string `json:"raw"`
+	}
+	g.sql(t, &rejected, `select reason, field, cast(raw as varchar) as raw from rejected limit 1`)
+	if len(rejected) != 1 || rejected[0].Reason != "wrong_type" || rejected[0].Field != "events[1].event" || rejected[0].Raw != `{"event":7}` {
+		t.Errorf("rejected: got %+v", rejected)
+	}
+	// After a kill, and with no server at all, the folder alone still answers.
+	g.kill(t)
+	var rows []struct {
+		N int `json:"n"`
+	}
+	g.sql(t, &rows, `select count(*) as n from events`)
+	if len(rows) != 1 || rows[0].N != 5 {
+		t.Errorf("straight over the folder: got %+v, want 5", rows)
+	}
+}
+
+func TestIntegrationConnectSendsWhatComesAfterIt(t *testing.T) {
+	standins, host := providers(t)
+	g := newGateway(t, "egress: {allowPrivate: true}")
+	t.Setenv("SENTRY_DSN", "http://public@"+host+"/7")
+	t.Setenv("POSTHOG_KEY", "phc_connect")
+	t.Setenv("GA_API_SECRET", "s3cret")
+	out := g.run(t, "Integration.connect", "--provider", "analytics", "--ga", "G-CONNECT123", "--ga-endpoint", "http://"+host, "--posthog-host", "http://"+host)
+	if !strings.Contains(out, `"status": "Connected"`) || strings.Contains(out, "s3cret") {
+		t.Fatalf("got %s", out)
+	}
+	if status, body := g.post(t, "/e?t=default", `[{"event":"Order Completed","anonymousId":"a1","properties":{"revenue":12.5,"currency":"EUR"}},{"type":"error","anonymousId":"a1","exception":{"type":"TypeError","value":"x is null"}}]`); status != 202 {
+		t.Fatalf("got %d %s", status, body)
+	}
+	wait(t, "PostHog has both, Sentry the error, Google both", func() bool {
+		return len(standins.Events("posthog")) == 2 && len(standins.Events("sentry")) == 1 && len(standins.Events("ga4")) == 2
+	})
+	if v := standins.Violations(); len(v) > 0 {
+		t.Errorf("the providers would refuse: %v", v)
+	}
+	var status struct {
+		Destinations map[string]struct{ Accepted, Delivered int }
+	}
+	if err := json.Unmarshal([]byte(g.run(t, "status")), &status); err != nil {
+		t.Fatal(err)
+	}
+	if p := status.Destinations["posthog"]; p.Accepted != 2 || p.Delivered != 2 {
+		t.Errorf("status says %+v, want 2 accepted and delivered", p)
+	}
+}

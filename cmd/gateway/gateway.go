@@ -1,0 +1,250 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/cmd/config"
+	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/collector"
+	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/store"
+	"github.com/headlessly/headlessly/forwarders"
+	"github.com/headlessly/headlessly/forwarders/all"
+	"github.com/headlessly/headlessly/forwarders/egress"
+	"github.com/headlessly/headlessly/jsclient"
+	"github.com/headlessly/headlessly/lakehouse"
+)
+
+// Readers of the log.
+const (
+	readerRouter = "router"
+	readerLake   = "lakehouse"
+)
+
+// Bounds of start, drain and restart.
+const (
+	drainTimeout  = 30 * time.Second
+	headerTimeout = 10 * time.Second
+	restartMin    = 500 * time.Millisecond
+	restartMax    = 30 * time.Second
+)
+
+// Gateway is an opened gateway.
+type Gateway struct {
+	cfg    config.Config
+	logger *slog.Logger
+	close  []func(context.Context) error // in the order of opening
+
+	store     *store.Store
+	log       *eventlog.Log
+	lake      *lakehouse.Lake
+	writer    *lakehouse.Writer
+	router    *forwarders.Router
+	collector *collector.Collector
+	plane     *control.Plane
+
+	public, private net.Listener
+
+	// Credentials are those of the default tenant; First says that this start
+	// made them.
+	Credentials Credentials
+	First       bool
+}
+
+// Open locks the data folder and makes every part ready. Close or Run it.
+func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gateway, err error) {
+	g = &Gateway{cfg: cfg, logger: logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return g, fmt.Errorf("make data folder: %w", err)
+	}
+	unlock, err := eventlog.LockDir(cfg.Data)
+	if err != nil {
+		return g, err
+	}
+	g.onClose(func(context.Context) error { return unlock() })
+	for _, open := range []func(context.Context) error{g.openStore, g.openLog, g.openLake, g.openRouter, g.openCollector, g.openControl} {
+		if err := open(ctx); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
+}
+
+func (g *Gateway) onClose(f func(context.Context) error) { g.close = append(g.close, f) }
+
+// Close closes what is open, last opened first.
+func (g *Gateway) Close(ctx context.Context) error {
+	var errs []error
+	for i := len(g.close) - 1; i >= 0; i-- {
+		errs = append(errs, g.close[i](ctx))
+	}
+	g.close = nil
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) openStore(ctx context.Context) (err error) {
+	if g.store, err = store.Open(ctx, store.Config{Dir: g.cfg.Data, Clock: headlessly.SystemClock, Logger: g.logger}); err != nil {
+		return err
+	}
+	g.onClose(func(context.Context) error { return g.store.Close() })
+	g.Credentials, g.First, err = bootstrap(ctx, g.store, &g.cfg)
+	return err
+}
+
+func (g *Gateway) openLog(ctx context.Context) (err error) {
+	c := LogConfig(&g.cfg, g.logger)
+	if g.log, err = eventlog.Open(ctx, c); err != nil {
+		return err
+	}
+	g.onClose(g.log.Close)
+	return nil
+}
+
+// LogConfig is the log's configuration within the gateway's.
+func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
+	c := eventlog.DefaultConfig(filepath.Join(cfg.Data, "log"))
+	c.MaxBytes, c.MaxAge, c.Reserve = int64(cfg.Log.MaxSize), cfg.Log.MaxAge, int64(cfg.Log.Reserve)
+	c.Readers = []string{readerRouter, readerLake}
+	c.Logger = logger
+	return c
+}
+
+// LakeConfig is the lakehouse's configuration within the gateway's.
+func LakeConfig(cfg *config.Config, logger *slog.Logger) lakehouse.Config {
+	c := lakehouse.Default(filepath.Join(cfg.Data, "lake"))
+	c.CommitInterval, c.MaxBatchBytes, c.Logger = cfg.Lakehouse.CommitInterval, int64(cfg.Lakehouse.CommitSize), logger
+	return c
+}
+
+func (g *Gateway) openLake(ctx context.Context) (err error) {
+	if g.lake, err = lakehouse.Open(ctx, LakeConfig(&g.cfg, g.logger)); err != nil {
+		return fmt.Errorf("open lakehouse: %w", err)
+	}
+	g.onClose(func(context.Context) error { return g.lake.Close() })
+	g.writer, err = lakehouse.NewWriter(g.lake, g.log)
+	return err
+}
+
+func (g *Gateway) openRouter(context.Context) (err error) {
+	c := forwarders.Default()
+	c.Log, c.Parked, c.Destinations = g.log, g.log, g.store
+	c.Client = egress.New(egress.Config{AllowPrivate: g.cfg.Egress.AllowPrivate})
+	c.Registry, c.Reader, c.Logger = all.Registry(), readerRouter, g.logger
+	g.router, err = forwarders.NewRouter(c)
+	return err
+}
+
+func (g *Gateway) openCollector(ctx context.Context) (err error) {
+	c := collector.Default()
+	c.Log, c.Ready = g.log, g.log.Ready
+	c.Directory = &directory{store: g.store, cfg: &g.cfg}
+	script, _ := jsclient.Script(jsclient.Full)
+	c.Script = script.JS
+	c.PathPrefix, c.Logger = g.cfg.PathPrefix, g.logger
+	c.Metrics = []func(io.Writer){g.writeMetrics}
+	if g.collector, err = collector.New(c); err != nil {
+		return err
+	}
+	g.public, err = g.listen(ctx, g.cfg.Listen)
+	return err
+}
+
+func (g *Gateway) openControl(ctx context.Context) (err error) {
+	g.plane = control.New(control.Config{
+		Store: g.store, PublicURL: g.PublicURL(), SQL: g.sql, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+	})
+	g.private, err = g.listen(ctx, g.cfg.Control)
+	return err
+}
+
+func (g *Gateway) listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w (choose another address with --listen or --control)", addr, err)
+	}
+	g.onClose(func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return l, nil
+}
+
+// PublicURL is how browsers reach the gateway.
+func (g *Gateway) PublicURL() string {
+	if g.cfg.PublicURL != "" {
+		return g.cfg.PublicURL
+	}
+	return "http://" + reachable(g.cfg.Listen)
+}
+
+// ControlURL is how this machine reaches the control plane.
+func (g *Gateway) ControlURL() string { return "http://" + reachable(g.cfg.Control) }
+
+// Run answers requests until ctx ends, then drains and closes. It returns nil
+// after a drain that left nothing behind.
+func (g *Gateway) Run(ctx context.Context) error {
+	readers, stopReaders := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReaders()
+	var wg sync.WaitGroup
+	wg.Go(func() { g.keep(readers, "router", g.router.Run) })
+	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
+
+	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
+	failed := make(chan error, 2)
+	go func() { failed <- g.collector.Serve(g.public) }()
+	go func() { failed <- srv.Serve(g.private) }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("listener: %w", err)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err = errors.Join(err, g.collector.Shutdown(drain), srv.Shutdown(drain))
+	stopReaders()
+	wg.Wait()
+	return errors.Join(err, g.Close(drain))
+}
+
+// keep runs a reader and starts it again when it fails: what it has not
+// finished is in the log.
+func (g *Gateway) keep(ctx context.Context, name string, run func(context.Context) error) {
+	wait := restartMin
+	for ctx.Err() == nil {
+		start := headlessly.SystemClock()
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if headlessly.SystemClock().Sub(start) > restartMax {
+			wait = restartMin
+		}
+		g.logger.Error("gateway.reader_failed", slog.String("reader", name), slog.Any("error", err), slog.Duration("again_in", wait))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, restartMax)
+	}
+}
