@@ -62,6 +62,10 @@ type Config struct {
 	MaxRetryAfter time.Duration
 	// Budget is how long a parked item is retried before it becomes dead.
 	Budget time.Duration
+	// MaxParked bounds what is parked of one lane; beyond it the oldest go.
+	MaxParked int64
+	// KeepDead is how long dead and unknown items are kept.
+	KeepDead time.Duration
 	// Scan is how often the schedule of parked items is looked at.
 	Scan time.Duration
 	// Window bounds parked items of one lane that are in memory at once.
@@ -103,6 +107,8 @@ func Default() Config {
 		ParkedMax:       time.Hour,
 		MaxRetryAfter:   6 * time.Hour,
 		Budget:          72 * time.Hour,
+		MaxParked:       5_000_000,
+		KeepDead:        30 * 24 * time.Hour,
 		Scan:            500 * time.Millisecond,
 		Window:          1000,
 		Behind:          time.Second,
@@ -134,13 +140,28 @@ func (c *Config) Validate() error {
 		name string
 		n    int64
 	}{
-		{"queueItems", int64(c.QueueItems)}, {"queueBytes", c.QueueBytes}, {"requests", int64(c.Requests)},
-		{"suspectRequests", int64(c.SuspectRequests)}, {"linger", int64(c.Linger)}, {"hold", int64(c.Hold)},
-		{"tries", int64(c.Tries)}, {"retryBase", int64(c.RetryBase)}, {"breakAfter", int64(c.BreakAfter)},
-		{"breakBase", int64(c.BreakBase)}, {"breakMax", int64(c.BreakMax)}, {"parkedBase", int64(c.ParkedBase)},
-		{"parkedMax", int64(c.ParkedMax)}, {"maxRetryAfter", int64(c.MaxRetryAfter)}, {"budget", int64(c.Budget)},
-		{"scan", int64(c.Scan)}, {"window", int64(c.Window)}, {"laneIdle", int64(c.LaneIdle)},
-		{"commitEvery", int64(c.CommitEvery)}, {"grace", int64(c.Grace)},
+		{"queueItems", int64(c.QueueItems)},
+		{"queueBytes", c.QueueBytes},
+		{"requests", int64(c.Requests)},
+		{"suspectRequests", int64(c.SuspectRequests)},
+		{"linger", int64(c.Linger)},
+		{"hold", int64(c.Hold)},
+		{"tries", int64(c.Tries)},
+		{"retryBase", int64(c.RetryBase)},
+		{"breakAfter", int64(c.BreakAfter)},
+		{"breakBase", int64(c.BreakBase)},
+		{"breakMax", int64(c.BreakMax)},
+		{"parkedBase", int64(c.ParkedBase)},
+		{"parkedMax", int64(c.ParkedMax)},
+		{"maxRetryAfter", int64(c.MaxRetryAfter)},
+		{"budget", int64(c.Budget)},
+		{"maxParked", c.MaxParked},
+		{"keepDead", int64(c.KeepDead)},
+		{"scan", int64(c.Scan)},
+		{"window", int64(c.Window)},
+		{"laneIdle", int64(c.LaneIdle)},
+		{"commitEvery", int64(c.CommitEvery)},
+		{"grace", int64(c.Grace)},
 	} {
 		if v.n < 0 {
 			errs = append(errs, fmt.Errorf("%s is negative", v.name))
@@ -168,6 +189,8 @@ func (c *Config) fill() {
 	or(&c.ParkedMax, d.ParkedMax)
 	or(&c.MaxRetryAfter, d.MaxRetryAfter)
 	or(&c.Budget, d.Budget)
+	or(&c.MaxParked, d.MaxParked)
+	or(&c.KeepDead, d.KeepDead)
 	or(&c.Scan, d.Scan)
 	or(&c.Window, d.Window)
 	or(&c.Behind, d.Behind)

@@ -175,8 +175,11 @@ func (l *lane) kick(now time.Time) {
 
 // peek gives the next batch without taking it.
 func (l *lane) peek() (batch []*job, size int) {
-	n := 0
-	for n < len(l.queue) && n < l.limits.Items {
+	n, most := 0, l.limits.Items
+	if l.brk.open {
+		most = 1 // a probe costs one try of one item
+	}
+	for n < len(l.queue) && n < most {
 		s := int(l.queue[n].size)
 		if n > 0 && size+s > l.limits.Bytes {
 			break

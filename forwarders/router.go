@@ -79,6 +79,7 @@ func (r *Router) Run(ctx context.Context) error {
 	parts.Go(func() { r.read(ctx, done+1) })
 	parts.Go(func() { r.sweep(ctx) })
 	parts.Go(func() { r.retry.run(ctx) })
+	parts.Go(func() { r.retain(ctx) })
 	<-ctx.Done()
 	parts.Wait()
 

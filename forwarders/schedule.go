@@ -202,6 +202,11 @@ func (s *schedule) offer(ctx context.Context, l *lane, it headlessly.ParkedItem,
 		if taken == 1 {
 			return time.Time{}, true
 		}
+		if !no.full && l.overBudget(j, s.r.cfg.Clock()) {
+			s.r.budget.add(1, j.size)
+			s.r.finish(finish{lane: l, job: j, to: dead, reason: "gave up after " + s.r.cfg.Budget.String() + ": " + it.Reason})
+			return time.Time{}, true
+		}
 		if !no.full || !sleep(ctx, 20*time.Millisecond) {
 			l.count.move(pending, parked)
 			back()

@@ -9,7 +9,7 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 	now := c.Clock()
 	took := now.Sub(start)
 	var finished []finish
-	var retry []*job
+	var retry []finish // or to disk, should the breaker open
 	var good, throttled bool
 	var after time.Duration
 	var lastError string
@@ -46,10 +46,11 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 			throttled = throttled || v.throttled
 			after = max(after, v.after)
 			j.due = now.Add(max(v.after, backoff(c.RetryBase, c.Hold, j.tries-1, c.Rand)))
+			f := l.toDisk(j, now, v.after, res.Err.Error())
 			if j.tries >= c.Tries || j.due.Sub(j.since) > c.Hold || !sent {
-				finished = append(finished, l.toDisk(j, now, v, res.Err.Error()))
+				finished = append(finished, f)
 			} else {
-				retry = append(retry, j)
+				retry = append(retry, f)
 			}
 		}
 	}
@@ -77,7 +78,13 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 		l.brk.failed(now)
 		l.pace.went(false, full)
 	}
-	l.waiting = append(l.waiting, retry...)
+	if l.brk.open && l.brk.until.Sub(now) > shortWait {
+		finished = append(finished, retry...)
+	} else {
+		for _, f := range retry {
+			l.waiting = append(l.waiting, f.job)
+		}
+	}
 	finished = append(finished, l.clear(now)...)
 	l.held -= len(finished)
 	l.kick(now)
@@ -91,13 +98,18 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 }
 
 // toDisk decides how a job that was not delivered is parked.
-func (l *lane) toDisk(j *job, now time.Time, v verdict, reason string) finish {
+func (l *lane) toDisk(j *job, now time.Time, after time.Duration, reason string) finish {
 	c := &l.r.cfg
-	if !j.parkedAt.IsZero() && now.Sub(j.parkedAt) > c.Budget {
+	if l.overBudget(j, now) {
 		return finish{job: j, to: dead, reason: "gave up after " + c.Budget.String() + ": " + reason}
 	}
 	wait := backoff(c.ParkedBase, c.ParkedMax, j.attempts/c.Tries, c.Rand)
-	return finish{job: j, to: parked, reason: reason, notUntil: now.Add(max(wait, v.after))}
+	return finish{job: j, to: parked, reason: reason, notUntil: now.Add(max(wait, after))}
+}
+
+// overBudget says whether a job has been parked for too long to go on.
+func (l *lane) overBudget(j *job, now time.Time) bool {
+	return !j.parkedAt.IsZero() && now.Sub(j.parkedAt) > l.r.cfg.Budget
 }
 
 // clear empties the lane's memory when its breaker is open for long, or all of
@@ -156,11 +168,12 @@ func (l *lane) stop(now time.Time) {
 }
 
 // retire says whether the lane was idle for long enough to be forgotten, and
-// closes it if so.
+// closes it if so. One whose breaker is open is remembered until its parked
+// items have come round, or each of them would find a new, closed breaker.
 func (l *lane) retire(now time.Time, after time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.retired = l.held == 0 && l.running == 0 && now.Sub(l.used) > after && !(l.brk.open && now.Before(l.brk.until))
+	l.retired = l.held == 0 && l.running == 0 && now.Sub(l.used) > after && !(l.brk.open && now.Before(l.brk.until.Add(2*l.r.cfg.ParkedMax)))
 	return l.retired
 }
 
