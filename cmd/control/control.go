@@ -32,8 +32,9 @@ type Config struct {
 
 // Plane is the control plane's handler.
 type Plane struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg     Config
+	mux     *http.ServeMux
+	running running
 }
 
 // New makes the handler.
@@ -90,12 +91,14 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "sql":
 		c.only(http.MethodPost, p.sql)
+	case len(parts) == 2 && parts[0] == "sql":
+		c.only(http.MethodGet, func(c call) { p.progress(c, parts[1]) })
 	case path == "status":
 		c.only(http.MethodGet, p.status)
 	case parts[0] == "keys":
-		p.keys(c, parts[1:])
+		p.keys(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
 	case parts[0] == "Integration":
-		p.integration(c, parts[1:])
+		p.integration(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
 	default:
 		writeError(w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are Integration, keys, sql, status")
 	}
@@ -120,6 +123,8 @@ func (p *Plane) authenticate(w http.ResponseWriter, r *http.Request, tenant stri
 		writeError(w, http.StatusForbidden, "forbidden", "key", "a secret key came from a browser: revoke it, and call from a server")
 	case key.Kind != headlessly.KeyAdmin && key.Tenant != tenant:
 		writeError(w, http.StatusForbidden, "forbidden", "tenant", "the key belongs to another tenant")
+	case tenant == "" && key.Kind == headlessly.KeyAdmin && strings.HasPrefix(r.URL.Path, "/~/sql"):
+		return key, true // SQL over every tenant
 	case !p.cfg.Store.HasTenant(tenant):
 		writeError(w, http.StatusNotFound, "not_found", "tenant", "there is no such tenant; declare it under tenants in the configuration file")
 	default:

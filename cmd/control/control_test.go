@@ -200,8 +200,11 @@ func TestEveryRouteForEveryKindOfKey(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	routes := []struct{ method, path, body string }{
-		{"GET", "/~acme/Integration", ""}, {"POST", "/~acme/Integration/connect", connectBody}, {"GET", "/~acme/status", ""},
-		{"POST", "/~acme/sql", `{"sql":"select 1"}`}, {"GET", "/~acme/keys", ""},
+		{"GET", "/~acme/Integration", ""},
+		{"POST", "/~acme/Integration/connect", connectBody},
+		{"GET", "/~acme/status", ""},
+		{"POST", "/~acme/sql", `{"sql":"select 1"}`},
+		{"GET", "/~acme/keys", ""},
 	}
 	for _, r := range routes {
 		for _, c := range []struct {
@@ -209,14 +212,25 @@ func TestEveryRouteForEveryKindOfKey(t *testing.T) {
 			status    int
 			headers   []string
 		}{
-			{"none", "", 401, nil}, {"unknown", "hly_sk_nope", 401, nil}, {"public", p.public, 403, nil}, {"secret", p.secret, 200, nil},
-			{"admin", p.admin, 200, nil}, {"another tenant's", p.other, 403, nil}, {"revoked", value.Reveal(), 401, nil},
+			{"none", "", 401, nil},
+			{"unknown", "hly_sk_nope", 401, nil},
+			{"public", p.public, 403, nil},
+			{"secret", p.secret, 200, nil},
+			{"admin", p.admin, 200, nil},
+			{"another tenant's", p.other, 403, nil},
+			{"revoked", value.Reveal(), 401, nil},
 			{"secret from a page", p.secret, 403, []string{"Origin: https://evil.example"}},
 		} {
 			if status, _, raw := p.call(t, c.key, r.method, r.path, r.body, c.headers...); status != c.status {
 				t.Errorf("%s %s with key %s: got %d %s, want %d", r.method, r.path, c.name, status, raw, c.status)
 			}
 		}
+	}
+	if status, _, raw := p.call(t, p.admin, "POST", "/~/sql", `{"sql":"select 1"}`); status != 200 || !strings.HasPrefix(raw, ":") {
+		t.Errorf("SQL over every tenant with the admin key: got %d %s", status, raw)
+	}
+	if status, _, _ := p.call(t, p.secret, "POST", "/~/sql", `{"sql":"select 1"}`); status != 403 {
+		t.Errorf("SQL over every tenant with a secret key: got %d, want 403", status)
 	}
 	if status, _, _ := p.call(t, p.admin, "GET", "/~nobody/status", ""); status != 404 {
 		t.Errorf("unknown tenant: got %d, want 404", status)

@@ -12,12 +12,28 @@ import (
 // Query is the body of POST /~{tenant}/sql.
 type Query struct {
 	SQL string `json:"sql"`
-	// Format is json (default), ndjson, csv, parquet or arrow.
-	Format string `json:"format"`
+	// Format is one of [Formats]; "" is json.
+	Format string `json:"format,omitempty"`
+	// Width is the terminal's, for format table; 0 does not cut.
+	Width int `json:"width,omitempty"`
+	// ID names the query for GET /~{tenant}/sql/{id}, which tells how far it is.
+	ID string `json:"id,omitempty"`
 	// MaxRows caps the answer; 0 is the engine's own cap.
-	MaxRows int64 `json:"maxRows"`
+	MaxRows int64 `json:"maxRows,omitempty"`
 	// Timeout in milliseconds; 0 is the engine's own.
-	TimeoutMs int64 `json:"timeoutMs"`
+	TimeoutMs int64 `json:"timeoutMs,omitempty"`
+
+	// Progress is told the share that is done, 0 to 1.
+	Progress func(float64) `json:"-"`
+}
+
+// Formats are the forms of an answer.
+const Formats = "table, json, ndjson, csv, parquet or arrow"
+
+// KnownFormat says whether format is one of [Formats].
+func KnownFormat(format string) bool {
+	_, ok := contentType(format)
+	return ok
 }
 
 // QueryError is a query at fault: the engine's message for its author.
@@ -33,6 +49,8 @@ func contentType(format string) (string, bool) {
 	switch format {
 	case "", "json":
 		return "application/json", true
+	case "table":
+		return "text/plain; charset=utf-8", true
 	case "ndjson":
 		return "application/x-ndjson", true
 	case "csv":
@@ -56,7 +74,7 @@ func (p *Plane) sql(c call) {
 	}
 	ct, ok := contentType(q.Format)
 	if !ok {
-		writeError(c.w, http.StatusBadRequest, "validation_failed", "format", "format must be json, ndjson, csv, parquet or arrow")
+		writeError(c.w, http.StatusBadRequest, "validation_failed", "format", "format must be "+Formats)
 		return
 	}
 	ctx := c.r.Context()
@@ -64,6 +82,10 @@ func (p *Plane) sql(c call) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(q.TimeoutMs)*time.Millisecond)
 		defer cancel()
+	}
+	if q.ID != "" {
+		q.Progress = p.running.begin(c.tenant, q.ID)
+		defer p.running.end(c.tenant, q.ID)
 	}
 	out := &lateHeader{w: c.w, contentType: ct}
 	err := p.cfg.SQL(ctx, c.tenant, q, out)

@@ -30,8 +30,15 @@ func (g *Gateway) deliveryMetrics(p func(string, any)) {
 			name string
 			n    int64
 		}{
-			{"accepted_total", s.Accepted}, {"delivered_total", s.Delivered}, {"skipped_total", s.Skipped}, {"pending", s.Pending},
-			{"parked", s.Parked}, {"dead", s.Dead}, {"unknown", s.Unknown}, {"attempts_total", s.Attempts}, {"retries_total", s.Retries},
+			{"accepted_total", s.Accepted},
+			{"delivered_total", s.Delivered},
+			{"skipped_total", s.Skipped},
+			{"pending", s.Pending},
+			{"parked", s.Parked},
+			{"dead", s.Dead},
+			{"unknown", s.Unknown},
+			{"attempts_total", s.Attempts},
+			{"retries_total", s.Retries},
 		} {
 			p(fmt.Sprintf("delivery_%s{destination=%q}", m.name, name), m.n)
 		}
