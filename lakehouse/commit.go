@@ -1,0 +1,177 @@
+package lakehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow-go/v18/parquet/compress"
+	"github.com/apache/iceberg-go"
+	iceio "github.com/apache/iceberg-go/io"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+)
+
+// commitTries is how often a commit that lost a race is tried before its batch
+// waits for the writer's next round.
+const commitTries = 20
+
+// job is a sealed batch on its way into the table.
+type job struct {
+	frames logRange
+	rows   []row
+	files  []iceberg.DataFile // written, perhaps committed
+}
+
+// commit puts a job's rows into their table, whatever happened to earlier
+// attempts: the table itself says which of the batch's frames it holds. It
+// returns the last log frame that is in the table.
+func (l *Lake) commit(ctx context.Context, one *layout, b *job, step func(string)) (uint64, error) {
+	key := logKey(l.cfg.Shard)
+	for try := 0; ; try++ {
+		t, err := l.load(ctx, one.name)
+		if err != nil {
+			return 0, err
+		}
+		through, err := committedThrough(t, l.cfg.Shard)
+		if err != nil {
+			return 0, err
+		}
+		if through >= b.frames.last {
+			return through, nil // an earlier attempt landed, or another writer was here
+		}
+		if through >= b.frames.first {
+			b.dropThrough(through)
+		}
+		if b.files == nil && len(b.rows) > 0 {
+			step("write")
+			if b.files, err = l.writeFiles(ctx, t, one, b.rows); err != nil {
+				return 0, err
+			}
+		}
+		if len(b.rows) == 0 {
+			return through, nil
+		}
+		step("commit")
+		err = appendFiles(ctx, t, b.files, key, b.frames)
+		switch {
+		case err == nil:
+			step("committed")
+			return b.frames.last, nil
+		case !errors.Is(err, table.ErrCommitFailed) || try >= commitTries:
+			// Perhaps it landed. The caller comes again, and the table will
+			// tell; nothing is deleted.
+			return 0, fmt.Errorf("commit log frames %s to %s: %w", b.frames, one.name, err)
+		}
+		if err := pause(ctx, time.Duration(try+1)*20*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// dropThrough removes the rows of frames that are in the table already.
+func (b *job) dropThrough(seq uint64) {
+	kept := b.rows[:0:0]
+	for _, r := range b.rows {
+		if frameOf(r.seq) > seq {
+			kept = append(kept, r)
+		}
+	}
+	b.rows, b.files = kept, nil
+	b.frames.first = seq + 1
+}
+
+// appendFiles commits data files and the log range they hold in one atomic
+// change. The commit fails with table.ErrCommitFailed when the table has a
+// newer snapshot than t, so that nothing is added on an unread state.
+func appendFiles(ctx context.Context, t *table.Table, files []iceberg.DataFile, key string, frames logRange) error {
+	txn := t.NewTransaction()
+	if err := txn.AssertRefSnapshotID(table.MainBranch); err != nil {
+		return err
+	}
+	note := iceberg.Properties{key: frames.String()}
+	if err := txn.SetProperties(note); err != nil {
+		return err
+	}
+	if err := txn.AddDataFiles(ctx, files, note, table.WithoutDuplicateCheck(), table.WithoutAutoNameMapping()); err != nil {
+		return err
+	}
+	_, err := txn.Commit(ctx)
+	return err
+}
+
+// writeFiles encodes rows as one file per tenant and day, a few at a time.
+func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows []row) ([]iceberg.DataFile, error) {
+	fsys, err := t.FS(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open warehouse: %w", err)
+	}
+	wfs, ok := fsys.(iceio.WriteFileIO)
+	if !ok {
+		return nil, fmt.Errorf("warehouse %s can't be written", t.Location())
+	}
+	loc, err := t.LocationProvider()
+	if err != nil {
+		return nil, fmt.Errorf("locate %s: %w", one.name, err)
+	}
+	parts := partitions(rows, nil)
+	files := make([]iceberg.DataFile, len(parts))
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, max(l.cfg.Parallel, 1))
+	for i := range parts {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			files[i], errs[i] = writePartition(ctx, t, wfs, loc, one, parts[i])
+		})
+	}
+	wg.Wait()
+	return files, errors.Join(errs...)
+}
+
+func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, one *layout, p partition) (iceberg.DataFile, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	date := time.Unix(int64(p.day)*24*60*60, 0).UTC().Format(time.DateOnly)
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	path := loc.NewDataLocation(fmt.Sprintf("tenant=%s/received_at_day=%s/%s.parquet", url.PathEscape(p.tenant), date, id))
+	w, err := wfs.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", path, err)
+	}
+	out := &countingFile{WriteCloser: w}
+	meta, err := one.encode(ctx, out, p.rows, compress.Codecs.Zstd)
+	if err != nil {
+		_ = w.Close() // the encoder has, unless it never began
+		return nil, fmt.Errorf("write %s: %w", path, err)
+	}
+	df, err := table.DataFileFromMetadata(table.DataFileArgs{
+		Schema: t.Schema(), Spec: t.Spec(), Format: iceberg.ParquetFile, Metadata: meta,
+		FilePath: path, FileSize: out.n, Content: iceberg.EntryContentData,
+		PartitionValues: map[int]any{partitionTenantID: p.tenant, partitionDayID: iceberg.Date(p.day)},
+		SortOrderID:     t.SortOrder().OrderID(), Properties: t.Properties(), FormatVersion: t.Metadata().Version(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe %s: %w", path, err)
+	}
+	return df, nil
+}

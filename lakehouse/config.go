@@ -1,0 +1,119 @@
+package lakehouse
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/headlessly/headlessly"
+)
+
+// Config says where the lake is and how it behaves. The zero value of a field
+// means its default.
+type Config struct {
+	// Dir holds the catalog (catalog.db) and, under warehouse/, the tables.
+	Dir string
+	// Shard names the part of the log this lake's writer follows; it is part
+	// of the key under which a commit notes its log range. Default "00".
+	Shard string
+	// ReadOnly opens an existing lake without making or changing anything.
+	ReadOnly bool
+
+	// CommitInterval is the longest that an event waits for its commit;
+	// default 10 s. Queries see it before.
+	CommitInterval time.Duration
+	// MaxBatchBytes bounds the encoded events of the open batch; a full batch
+	// is committed at once. While one batch is being committed one more may
+	// fill, so memory holds at most twice this. Default 64 MiB.
+	MaxBatchBytes int64
+	// DedupeWindow is how many of the newest message ids are remembered to
+	// drop copies. Default 524,288 (about 25 MB).
+	DedupeWindow int
+	// Parallel is how many files are encoded at once; default is the number of
+	// processors.
+	Parallel int
+
+	// Query bounds what one query may use.
+	Query QueryLimits
+	// Worker is the command line of the SQL worker process; default is this
+	// binary with the argument "sql-worker".
+	Worker []string
+	// TempDir holds query results and the not yet committed rows while a query
+	// runs; default Dir/tmp.
+	TempDir string
+
+	Clock  headlessly.Clock // default headlessly.SystemClock
+	Logger *slog.Logger     // default discards
+}
+
+// QueryLimits bounds one query's use of the machine.
+type QueryLimits struct {
+	Timeout     time.Duration // wall clock; default 60 s
+	MemoryBytes int64         // DuckDB's memory; default 512 MiB
+	TempBytes   int64         // spilled to disk; default 2 GiB
+	ResultBytes int64         // result as Parquet; default 256 MiB
+	MaxRows     int64         // rows of the result; default 1,000,000
+	Threads     int           // default 2
+	Concurrent  int           // queries at once; more wait; default 4
+}
+
+// Default is a complete configuration for a lake in dir.
+func Default(dir string) Config { return Config{Dir: dir}.withDefaults() }
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Shard, "00")
+	setDefault(&c.CommitInterval, 10*time.Second)
+	setDefault(&c.MaxBatchBytes, 64<<20)
+	setDefault(&c.DedupeWindow, 1<<19)
+	setDefault(&c.Parallel, processors())
+	setDefault(&c.Query.Timeout, time.Minute)
+	setDefault(&c.Query.MemoryBytes, 512<<20)
+	setDefault(&c.Query.TempBytes, 2<<30)
+	setDefault(&c.Query.ResultBytes, 256<<20)
+	setDefault(&c.Query.MaxRows, 1_000_000)
+	setDefault(&c.Query.Threads, 2)
+	setDefault(&c.Query.Concurrent, 4)
+	setDefault(&c.TempDir, filepath.Join(c.Dir, "tmp"))
+	if c.Clock == nil {
+		c.Clock = headlessly.SystemClock
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Validate reports every fault of the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	fault := func(field, why string) { errs = append(errs, fmt.Errorf("lakehouse.%s: %s", field, why)) }
+	if c.Dir == "" {
+		fault("dir", "is empty; name the folder of the catalog")
+	}
+	for i := range len(c.Shard) {
+		if b := c.Shard[i]; (b < '0' || b > '9') && (b < 'a' || b > 'z') && b != '-' {
+			fault("shard", "holds a character other than a-z, 0-9 and -")
+			break
+		}
+	}
+	for field, n := range map[string]int64{
+		"commitInterval": int64(c.CommitInterval), "maxBatchBytes": c.MaxBatchBytes, "dedupeWindow": int64(c.DedupeWindow),
+		"parallel": int64(c.Parallel), "query.timeout": int64(c.Query.Timeout), "query.memoryBytes": c.Query.MemoryBytes,
+		"query.tempBytes": c.Query.TempBytes, "query.resultBytes": c.Query.ResultBytes, "query.maxRows": c.Query.MaxRows,
+		"query.threads": int64(c.Query.Threads), "query.concurrent": int64(c.Query.Concurrent),
+	} {
+		if n < 0 {
+			fault(field, "is negative")
+		}
+	}
+	return errors.Join(errs...)
+}

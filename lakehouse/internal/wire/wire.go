@@ -1,0 +1,87 @@
+// Package wire is what the lakehouse and its SQL worker process say to each
+// other: one [Request] as JSON on the worker's standard input, then one
+// [Reply] a line on its standard output, of which the last is an error or the
+// description of the result file.
+//
+// It holds types only and is not a stable format: both ends are one binary.
+package wire
+
+// Request is one query.
+type Request struct {
+	Tables []Table `json:"tables"`
+	Views  []View  `json:"views"`
+	SQL    string  `json:"sql"`
+	Args   []any   `json:"args,omitempty"`
+	Result string  `json:"result"` // file for the result, as Parquet
+	Temp   string  `json:"temp"`   // folder for spilling
+	Limits Limits  `json:"limits"`
+}
+
+// Table is the files of one table.
+type Table struct {
+	Name    string   `json:"name"`
+	Columns []Column `json:"columns"`
+	Files   []string `json:"files"`
+}
+
+// Column is a column by its Iceberg field id, so that renamed and added
+// columns are found in files of any age.
+type Column struct {
+	ID   int    `json:"id"`
+	Name string `json:"name"`
+	Type string `json:"type"` // DuckDB's name
+}
+
+// View is a named query over the tables.
+type View struct {
+	Name string `json:"name"`
+	SQL  string `json:"sql"`
+}
+
+// Limits bound the worker.
+type Limits struct {
+	MemoryBytes int64 `json:"memoryBytes"`
+	TempBytes   int64 `json:"tempBytes"`
+	ResultBytes int64 `json:"resultBytes"`
+	MaxRows     int64 `json:"maxRows"`
+	Threads     int   `json:"threads"`
+	CPUSeconds  int64 `json:"cpuSeconds"`
+}
+
+// Reply is one line of the worker's answer.
+type Reply struct {
+	Progress *float64 `json:"progress,omitempty"` // 0 to 1
+	Error    *Error   `json:"error,omitempty"`
+	Done     *Done    `json:"done,omitempty"`
+}
+
+// Error codes.
+const (
+	CodeInvalid     = "invalid_sql"   // does not parse, or names what is not there
+	CodeNotSelect   = "not_a_select"  // parses, but is not one SELECT
+	CodeDenied      = "denied"        // touches what a query may not
+	CodeTooLarge    = "too_large"     // over a limit of memory, disk or result size
+	CodeFailed      = "failed"        // failed while it ran
+	CodeUnavailable = "unavailable"   // no SQL engine in this binary
+	CodeTimeout     = "timeout"       // killed at its deadline
+	CodeProtocol    = "worker_failed" // the worker died or spoke nonsense
+)
+
+// Error is a query's failure.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Done describes the finished result file.
+type Done struct {
+	Columns   []ResultColumn `json:"columns"`
+	Rows      int64          `json:"rows"`
+	Truncated bool           `json:"truncated"` // MaxRows were reached
+}
+
+// ResultColumn is a column of the result with DuckDB's name of its type.
+type ResultColumn struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}

@@ -1,0 +1,153 @@
+package lakehouse
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/apache/iceberg-go"
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+)
+
+// Namespace is the catalog namespace of all tables.
+const Namespace = "headlessly"
+
+// Lake is an open catalog with its tables. Safe for concurrent use.
+type Lake struct {
+	cfg     Config
+	db      *sql.DB
+	cat     *catalog
+	layouts []*layout
+	slots   chan struct{} // one per query that may run
+	tail    atomic.Pointer[tailSource]
+}
+
+// ErrNotFound says that there is no lake in the folder.
+var ErrNotFound = errors.New("no lakehouse here")
+
+// Open opens the lake in cfg.Dir, making catalog and tables that are not there
+// yet. With cfg.ReadOnly nothing is made, and a folder without a catalog gives
+// ErrNotFound. Close it after use.
+func Open(ctx context.Context, cfg Config) (*Lake, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", cfg.Dir, err)
+	}
+	cfg.Dir = dir
+	cfg = cfg.withDefaults()
+	path := filepath.Join(dir, "catalog.db")
+	if cfg.ReadOnly {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, ErrNotFound)
+		}
+	} else if err := os.MkdirAll(filepath.Join(dir, "warehouse"), 0o755); err != nil { //nolint:gosec // tables are for other programs to read, as far as the data folder lets them
+		return nil, fmt.Errorf("make warehouse: %w", err)
+	}
+	l := &Lake{cfg: cfg, slots: make(chan struct{}, cfg.Query.Concurrent)}
+	for _, make := range []func() (*layout, error){eventsLayout, rejectedLayout} {
+		one, err := make()
+		if err != nil {
+			return nil, err
+		}
+		l.layouts = append(l.layouts, one)
+	}
+	if l.db, err = openSQLite(path, cfg.ReadOnly); err != nil {
+		return nil, err
+	}
+	if err := l.prepare(ctx); err != nil {
+		return nil, errors.Join(err, l.db.Close())
+	}
+	return l, nil
+}
+
+// Close releases the catalog. Running queries fail.
+func (l *Lake) Close() error {
+	if err := errors.Join(l.cat.Catalog.(icecat.Closer).Close(), l.db.Close()); err != nil {
+		return fmt.Errorf("close catalog: %w", err)
+	}
+	return nil
+}
+
+// prepare opens the catalog and makes what is missing in it.
+func (l *Lake) prepare(ctx context.Context) error {
+	var err error
+	if l.cat, err = newSQLCatalog(l.db, filepath.Join(l.cfg.Dir, "warehouse"), l.cfg.ReadOnly); err != nil {
+		return err
+	}
+	if l.cfg.ReadOnly {
+		return nil
+	}
+	ns := table.Identifier{Namespace}
+	if err := l.cat.CreateNamespace(ctx, ns, nil); err != nil && !errors.Is(err, icecat.ErrNamespaceAlreadyExists) {
+		return fmt.Errorf("make namespace %s: %w", Namespace, err)
+	}
+	for _, one := range l.layouts {
+		if err := l.ensureTable(ctx, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lake) ensureTable(ctx context.Context, one *layout) error {
+	_, err := l.load(ctx, one.name)
+	if err == nil || !errors.Is(err, icecat.ErrNoSuchTable) {
+		return err
+	}
+	_, err = l.cat.CreateTable(ctx, identifierOf(one.name), one.schema,
+		icecat.WithPartitionSpec(&one.partition), icecat.WithSortOrder(one.order), icecat.WithProperties(one.properties()))
+	if err != nil && !errors.Is(err, icecat.ErrTableAlreadyExists) {
+		return fmt.Errorf("make table %s: %w", one.name, err)
+	}
+	return l.cat.fs.settle()
+}
+
+// properties are the table's settings, chosen so that the cost of a commit
+// does not grow with the table's age.
+func (l *layout) properties() iceberg.Properties {
+	p := iceberg.Properties{
+		table.PropertyFormatVersion:               "2",
+		table.ParquetCompressionKey:               "zstd",
+		table.ManifestMergeEnabledKey:             "true",
+		table.MetadataDeleteAfterCommitEnabledKey: "true",
+		table.MetadataPreviousVersionsMaxKey:      "20",
+		table.CommitNumRetriesKey:                 "20",
+		table.CommitMinRetryWaitMsKey:             "20",
+		table.CommitMaxRetryWaitMsKey:             "2000",
+		table.DefaultWriteMetricsModeKey:          "counts",
+		table.WriteDeleteModeKey:                  table.WriteModeCopyOnWrite,
+		"owner":                                   "headlessly",
+	}
+	for _, col := range l.bounded {
+		p[table.MetricsModeColumnConfPrefix+"."+col] = "truncate(32)"
+	}
+	return p
+}
+
+func identifierOf(name string) table.Identifier { return table.Identifier{Namespace, name} }
+
+func (l *Lake) load(ctx context.Context, name string) (*table.Table, error) {
+	t, err := l.cat.LoadTable(ctx, identifierOf(name))
+	if err != nil {
+		return nil, fmt.Errorf("load table %s: %w", name, err)
+	}
+	return t, nil
+}
+
+func (l *Lake) layout(name string) *layout {
+	for _, one := range l.layouts {
+		if strings.EqualFold(one.name, name) {
+			return one
+		}
+	}
+	return nil
+}

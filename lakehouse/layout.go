@@ -1,0 +1,194 @@
+package lakehouse
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+	"github.com/headlessly/headlessly"
+)
+
+// Names of the tables.
+const (
+	TableEvents   = "events"
+	TableRejected = "rejected"
+)
+
+// Partition field ids, as fixed as the columns'.
+const (
+	partitionTenantID = 1000
+	partitionDayID    = 1001
+)
+
+// layout is everything about one table that does not change while the process
+// runs.
+type layout struct {
+	name      string
+	schema    *iceberg.Schema
+	partition iceberg.PartitionSpec
+	order     table.SortOrder
+	arrow     *arrow.Schema // schema as Arrow, with field ids
+	plain     []string      // columns without a dictionary
+	bounded   []string      // columns with bounds in the manifest
+
+	// key reads from a record what batching and sorting need. ok is false when
+	// the record is not a row of this table.
+	key func(rec headlessly.Record, at place) (k rowKey, err error)
+	// newBuilder makes a builder of rows.
+	newBuilder func(memory.Allocator) *rowBuilder
+}
+
+// place is where a record stands: its log_seq and when its frame was stored.
+type place struct {
+	seq    int64
+	stored time.Time
+}
+
+// rowKey is what is kept of a row beside its encoded record.
+type rowKey struct {
+	tenant, event string
+	id            uuid.UUID // zero where the table has none
+	at            int64     // sort time, µs
+	received      int64     // partition time, µs
+}
+
+// row is one row of an open batch.
+type row struct {
+	rowKey
+	seq  int64
+	data []byte
+}
+
+// rowBuilder turns rows into record batches. Not safe for concurrent use.
+type rowBuilder struct {
+	*array.RecordBuilder
+	add func(*row) error
+}
+
+func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
+	key func(headlessly.Record, place) (rowKey, error), decode func(*row, *T) error,
+) (*layout, error) {
+	l := &layout{name: name, key: key}
+	fields := make([]iceberg.NestedField, len(cols))
+	byName := make(map[string]int, len(cols))
+	for i, c := range cols {
+		fields[i] = iceberg.NestedField{ID: c.id, Name: c.name, Type: c.typ, Required: c.required}
+		byName[c.name] = c.id
+		if c.plain {
+			l.plain = append(l.plain, c.name)
+		}
+		if c.stats {
+			l.bounded = append(l.bounded, c.name)
+		}
+	}
+	l.schema = iceberg.NewSchema(0, fields...)
+	l.partition = iceberg.NewPartitionSpec(
+		iceberg.PartitionField{SourceIDs: []int{byName["tenant"]}, FieldID: partitionTenantID, Name: "tenant", Transform: iceberg.IdentityTransform{}},
+		iceberg.PartitionField{SourceIDs: []int{byName["received_at"]}, FieldID: partitionDayID, Name: "received_at_day", Transform: iceberg.DayTransform{}},
+	)
+	var sorts []table.SortField
+	for _, col := range []string{"tenant", sortEvent, sortTime} {
+		if col != "" {
+			sorts = append(sorts, table.SortField{SourceIDs: []int{byName[col]}, Transform: iceberg.IdentityTransform{}, Direction: table.SortASC, NullOrder: table.NullsFirst})
+		}
+	}
+	var err error
+	if l.order, err = table.NewSortOrder(table.InitialSortOrderID, sorts); err != nil {
+		return nil, fmt.Errorf("sort order of %s: %w", name, err)
+	}
+	if l.arrow, err = table.SchemaToArrowSchema(l.schema, nil, true, false); err != nil {
+		return nil, fmt.Errorf("arrow schema of %s: %w", name, err)
+	}
+	l.newBuilder = func(mem memory.Allocator) *rowBuilder {
+		rb := array.NewRecordBuilder(mem, l.arrow)
+		set := make([]func(*T), len(cols))
+		for i, c := range cols {
+			set[i] = c.bind(rb.Field(i))
+		}
+		var v T
+		return &rowBuilder{RecordBuilder: rb, add: func(r *row) error {
+			if err := decode(r, &v); err != nil {
+				return err
+			}
+			for _, f := range set {
+				f(&v)
+			}
+			return nil
+		}}
+	}
+	return l, nil
+}
+
+func eventsLayout() (*layout, error) {
+	return newLayout(TableEvents, "event", "timestamp", eventColumns(),
+		func(rec headlessly.Record, at place) (rowKey, error) {
+			var e eventRow
+			if err := e.UnmarshalBinary(rec.Data); err != nil {
+				return rowKey{}, err
+			}
+			e.settle(at)
+			return rowKey{tenant: e.Tenant, event: e.Event.Event, id: e.id, at: e.happened(), received: e.ReceivedAt}, nil
+		},
+		func(r *row, e *eventRow) error {
+			if err := e.UnmarshalBinary(r.data); err != nil {
+				return err
+			}
+			e.LogSeq, e.ReceivedAt, e.id = r.seq, r.received, r.id
+			return nil
+		})
+}
+
+// settle fills what a row can't be without from the record's place.
+func (r *eventRow) settle(at place) {
+	r.LogSeq = at.seq
+	r.ReceivedAt = receivedOr(r.ReceivedAt, at)
+	id, err := uuid.Parse(r.MessageID)
+	if err != nil {
+		// The collector makes ids UUIDs; should one come that is not, the row
+		// is kept under an id made from it.
+		text := r.MessageID
+		if text == "" {
+			text = fmt.Sprintf("log:%d", at.seq)
+		}
+		id = uuid.NewSHA1(uuid.NameSpaceOID, []byte(text))
+	}
+	r.id = id
+}
+
+func receivedOr(us int64, at place) int64 {
+	if us > 0 && us <= maxTime {
+		return us
+	}
+	if us = at.stored.UnixMicro(); us > 0 && us <= maxTime {
+		return us
+	}
+	return 1
+}
+
+func rejectedLayout() (*layout, error) {
+	return newLayout(TableRejected, "", "received_at", rejectedColumns(),
+		func(rec headlessly.Record, at place) (rowKey, error) {
+			var r headlessly.Rejected
+			if err := r.UnmarshalBinary(rec.Data); err != nil {
+				return rowKey{}, err
+			}
+			us := receivedOr(r.ReceivedAt, at)
+			return rowKey{tenant: r.Tenant, at: us, received: us}, nil
+		},
+		func(r *row, v *headlessly.Rejected) error {
+			if err := v.UnmarshalBinary(r.data); err != nil {
+				return err
+			}
+			v.LogSeq, v.ReceivedAt = r.seq, r.received
+			return nil
+		})
+}
+
+const dayMicros = 24 * 60 * 60 * 1_000_000
+
+func day(us int64) int32 { return int32(us / dayMicros) } //nolint:gosec // us is within the years 1970 to 9999

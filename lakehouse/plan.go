@@ -1,0 +1,131 @@
+package lakehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/headlessly/headlessly/lakehouse/internal/wire"
+)
+
+// plan lists, for every table, the files that a query of tenant may read. What
+// is not yet committed is written to files in dir.
+func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) ([]wire.Table, error) {
+	// The tail is taken before the tables are loaded: what is committed in
+	// between is in both, and the table's log range tells which rows those are.
+	var tail map[string][]tailBatch
+	if src := l.tail.Load(); src != nil && !opts.CommittedOnly && opts.AsOf.IsZero() {
+		var err error
+		if tail, err = (*src).tail(ctx); err != nil {
+			return nil, fmt.Errorf("read what is not committed yet: %w", err)
+		}
+	}
+	var tables []wire.Table
+	for _, one := range l.layouts {
+		t, err := l.load(ctx, one.name)
+		if err != nil {
+			return nil, err
+		}
+		out := wire.Table{Name: one.name}
+		for _, f := range t.Schema().Fields() {
+			name, err := duckType(f.Type)
+			if err != nil {
+				return nil, fmt.Errorf("column %s.%s: %w", one.name, f.Name, err)
+			}
+			out.Columns = append(out.Columns, wire.Column{ID: f.ID, Name: f.Name, Type: name})
+		}
+		if out.Files, err = l.planFiles(ctx, t, tenant, opts); err != nil {
+			return nil, err
+		}
+		through, err := committedThrough(t, l.cfg.Shard)
+		if err != nil {
+			return nil, err
+		}
+		for i, b := range tail[one.name] {
+			path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", one.name, i))
+			wrote, err := one.writeTail(path, tenant, b, through)
+			if err != nil {
+				return nil, err
+			}
+			if wrote {
+				out.Files = append(out.Files, path)
+			}
+		}
+		tables = append(tables, out)
+	}
+	return tables, nil
+}
+
+// planFiles lists the local data files of a tenant.
+func (l *Lake) planFiles(ctx context.Context, t *table.Table, tenant string, opts QueryOptions) ([]string, error) {
+	if t.CurrentSnapshot() == nil {
+		return nil, nil
+	}
+	var scan []table.ScanOption
+	if tenant != "" {
+		scan = append(scan, table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("tenant"), tenant)))
+	}
+	if !opts.AsOf.IsZero() {
+		scan = append(scan, table.WithSnapshotAsOf(opts.AsOf.UnixMilli()))
+	}
+	tasks, err := t.Scan(scan...).PlanFiles(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", t.Identifier()[1], err)
+	}
+	var files []string
+	seen := map[string]bool{}
+	for _, task := range tasks {
+		if seen[task.File.FilePath()] { // one task per range of a file
+			continue
+		}
+		seen[task.File.FilePath()] = true
+		if len(task.DeleteFiles)+len(task.EqualityDeleteFiles)+len(task.DeletionVectorFiles) > 0 {
+			return nil, errors.New("the table has delete files, which queries here can't apply; compact it first")
+		}
+		// The partition says whose file it is; the plan is not trusted alone.
+		if owner, ok := task.File.Partition()[partitionTenantID].(string); tenant != "" && (!ok || owner != tenant) {
+			return nil, fmt.Errorf("plan of tenant %s holds file %s of another", tenant, task.File.FilePath())
+		}
+		path, err := localPath(task.File.FilePath())
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, path)
+	}
+	return files, nil
+}
+
+// duckType is DuckDB's name of an Iceberg type.
+func duckType(t iceberg.Type) (string, error) {
+	switch t := t.(type) {
+	case iceberg.BooleanType:
+		return "BOOLEAN", nil
+	case iceberg.Int32Type:
+		return "INTEGER", nil
+	case iceberg.Int64Type:
+		return "BIGINT", nil
+	case iceberg.Float32Type:
+		return "FLOAT", nil
+	case iceberg.Float64Type:
+		return "DOUBLE", nil
+	case iceberg.DateType:
+		return "DATE", nil
+	case iceberg.TimestampType:
+		return "TIMESTAMP", nil
+	case iceberg.TimestampTzType:
+		return "TIMESTAMP WITH TIME ZONE", nil
+	case iceberg.StringType:
+		return "VARCHAR", nil
+	case iceberg.UUIDType:
+		return "UUID", nil
+	case iceberg.BinaryType, iceberg.FixedType:
+		return "BLOB", nil
+	case iceberg.DecimalType:
+		return fmt.Sprintf("DECIMAL(%d,%d)", t.Precision(), t.Scale()), nil
+	}
+	return "", fmt.Errorf("type %s has no name in SQL here", t)
+}

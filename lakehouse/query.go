@@ -1,0 +1,123 @@
+package lakehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/lakehouse/internal/wire"
+)
+
+// QueryOptions change one query. The zero value takes the lake's limits and
+// the newest state.
+type QueryOptions struct {
+	// Timeout and MaxRows lower the lake's limits, never raise them.
+	Timeout time.Duration
+	MaxRows int64
+	// Progress is called now and then with the share that is done, 0 to 1,
+	// from another goroutine.
+	Progress func(share float64)
+	// CommittedOnly leaves out what is acknowledged and not yet committed.
+	CommittedOnly bool
+	// AsOf reads the tables as they were then; it implies CommittedOnly.
+	AsOf time.Time
+}
+
+// QueryError is a query that was refused or failed. Code is stable and
+// machine-readable.
+type QueryError struct {
+	Code    string // one of the Code constants
+	Message string
+}
+
+func (e *QueryError) Error() string { return e.Message }
+
+// Codes of a [QueryError].
+const (
+	CodeInvalid     = wire.CodeInvalid     // does not parse, or names what is not there
+	CodeNotSelect   = wire.CodeNotSelect   // is not one SELECT
+	CodeDenied      = wire.CodeDenied      // touches what a query may not
+	CodeTooLarge    = wire.CodeTooLarge    // needs more memory or disk than a query may have
+	CodeFailed      = wire.CodeFailed      // failed while it ran
+	CodeUnavailable = wire.CodeUnavailable // this binary has no SQL engine
+	CodeTimeout     = wire.CodeTimeout     // ran longer than a query may
+	CodeWorker      = wire.CodeProtocol    // the worker process died
+)
+
+// Query runs one SELECT over the tables and views of a tenant, or of all
+// tenants when tenant is "". The worker process is given the files of that
+// tenant and no others, whatever the text says. What is in the log when Query
+// is called is in the answer, committed or not, if the lake has a [Writer] or
+// [Lake.UseLog] was called.
+//
+// It blocks until the result is complete; ctx's end kills the worker. A fault
+// of the query is a *[QueryError]. Close the rows after use.
+func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions) (*Rows, error) {
+	if tenant != "" && !headlessly.ValidTenant(tenant) {
+		return nil, &QueryError{CodeInvalid, fmt.Sprintf("tenant %q is not a tenant name", tenant)}
+	}
+	limits := l.cfg.Query
+	if opts.Timeout > 0 {
+		limits.Timeout = min(limits.Timeout, opts.Timeout)
+	}
+	if opts.MaxRows > 0 {
+		limits.MaxRows = min(limits.MaxRows, opts.MaxRows)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.Timeout, &QueryError{CodeTimeout, fmt.Sprintf("query took longer than %s", limits.Timeout)})
+	defer cancel()
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	began := l.cfg.Clock()
+	dir, err := l.queryDir()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.runIn(ctx, dir, tenant, sql, limits, opts)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	rows.Elapsed = l.cfg.Clock().Sub(began)
+	return rows, nil
+}
+
+func (l *Lake) queryDir() (string, error) {
+	if err := os.MkdirAll(l.cfg.TempDir, 0o700); err != nil {
+		return "", fmt.Errorf("make folder for queries: %w", err)
+	}
+	dir, err := os.MkdirTemp(l.cfg.TempDir, "query-")
+	if err != nil {
+		return "", fmt.Errorf("make folder for query: %w", err)
+	}
+	return dir, nil
+}
+
+func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryLimits, opts QueryOptions) (*Rows, error) {
+	tables, err := l.plan(ctx, dir, tenant, opts)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, err
+	}
+	req := wire.Request{
+		Tables: tables, Views: views(), SQL: sql,
+		Result: filepath.Join(dir, "result.parquet"), Temp: filepath.Join(dir, "spill"),
+		Limits: wire.Limits{
+			MemoryBytes: limits.MemoryBytes, TempBytes: limits.TempBytes, ResultBytes: limits.ResultBytes, MaxRows: limits.MaxRows,
+			Threads: limits.Threads, CPUSeconds: int64(limits.Timeout.Seconds())*int64(limits.Threads) + 1,
+		},
+	}
+	done, err := l.work(ctx, req, opts.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return openRows(dir, req.Result, done)
+}

@@ -1,0 +1,237 @@
+//go:build cgo
+
+package sqlworker
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	duckdb "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/headlessly/headlessly/lakehouse/internal/wire"
+)
+
+// progressEvery is how often the parent hears how far a query is.
+const progressEvery = 100 * time.Millisecond
+
+// session is one in-memory database and its connection.
+type session struct {
+	db   duckdb.Database
+	conn duckdb.Connection
+}
+
+// run answers one request.
+func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.Done, *wire.Error) {
+	s, err := open(req)
+	if err != nil {
+		return nil, &wire.Error{Code: wire.CodeFailed, Message: err.Error()}
+	}
+	defer s.close()
+	for _, q := range preamble(req) {
+		if err := s.exec(q); err != nil {
+			return nil, &wire.Error{Code: wire.CodeFailed, Message: fmt.Sprintf("prepare session: %v", err)}
+		}
+	}
+	cols, fault := s.check(req.SQL)
+	if fault != nil {
+		return nil, fault
+	}
+	stop := s.watch(ctx, progress)
+	defer stop()
+	rows, err := s.copy(req, cols)
+	if err != nil {
+		return nil, classify(err)
+	}
+	done := &wire.Done{Rows: rows}
+	if rows > req.Limits.MaxRows {
+		done.Rows, done.Truncated = req.Limits.MaxRows, true
+	}
+	for _, c := range cols {
+		done.Columns = append(done.Columns, wire.ResultColumn{Name: c.name, Type: c.shown})
+	}
+	return done, nil
+}
+
+func open(req wire.Request) (*session, error) {
+	var config duckdb.Config
+	if duckdb.CreateConfig(&config) != duckdb.StateSuccess {
+		return nil, fmt.Errorf("make configuration")
+	}
+	defer duckdb.DestroyConfig(&config)
+	for _, kv := range [][2]string{
+		{"threads", strconv.Itoa(max(req.Limits.Threads, 1))},
+		{"memory_limit", fmt.Sprintf("%dB", req.Limits.MemoryBytes)},
+		{"temp_directory", req.Temp},
+		{"max_temp_directory_size", fmt.Sprintf("%dB", req.Limits.TempBytes)},
+		{"allow_community_extensions", "false"},
+		{"autoinstall_known_extensions", "false"},
+		{"autoload_known_extensions", "false"},
+		{"allow_persistent_secrets", "false"},
+	} {
+		if duckdb.SetConfig(config, kv[0], kv[1]) != duckdb.StateSuccess {
+			return nil, fmt.Errorf("set %s to %s", kv[0], kv[1])
+		}
+	}
+	s := &session{}
+	var msg string
+	if duckdb.OpenExt(":memory:", &s.db, config, &msg) != duckdb.StateSuccess {
+		return nil, fmt.Errorf("open database: %s", msg)
+	}
+	if duckdb.Connect(s.db, &s.conn) != duckdb.StateSuccess {
+		duckdb.Close(&s.db)
+		return nil, fmt.Errorf("connect")
+	}
+	return s, nil
+}
+
+func (s *session) close() {
+	duckdb.Disconnect(&s.conn)
+	duckdb.Close(&s.db)
+}
+
+// exec runs one of our own statements.
+func (s *session) exec(query string) error {
+	var res duckdb.Result
+	defer duckdb.DestroyResult(&res)
+	if duckdb.Query(s.conn, query, &res) != duckdb.StateSuccess {
+		return fmt.Errorf("%s", duckdb.ResultError(&res))
+	}
+	return nil
+}
+
+// resultColumn is a column of the user's query: what it is called and cast to
+// in the result file, and the type that it had.
+type resultColumn struct {
+	name  string
+	shown string
+	cast  string // "" where Parquet keeps the type
+}
+
+// check lets DuckDB parse and bind the query, and tells its columns.
+func (s *session) check(query string) ([]resultColumn, *wire.Error) {
+	if strings.ContainsRune(query, 0) {
+		return nil, &wire.Error{Code: wire.CodeInvalid, Message: "query holds a zero byte"}
+	}
+	var parsed duckdb.ExtractedStatements
+	n := duckdb.ExtractStatements(s.conn, query, &parsed)
+	defer duckdb.DestroyExtracted(&parsed)
+	switch {
+	case n == 0:
+		msg := duckdb.ExtractStatementsError(parsed)
+		if msg == "" {
+			msg = "query is empty"
+		}
+		return nil, &wire.Error{Code: wire.CodeInvalid, Message: msg}
+	case n > 1:
+		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: fmt.Sprintf("one SELECT at a time, this is %d statements", n)}
+	}
+	var stmt duckdb.PreparedStatement
+	state := duckdb.PrepareExtractedStatement(s.conn, parsed, 0, &stmt)
+	defer duckdb.DestroyPrepare(&stmt)
+	if state != duckdb.StateSuccess {
+		return nil, classify(fmt.Errorf("%s", duckdb.PrepareError(stmt)))
+	}
+	if duckdb.PreparedStatementType(stmt) != duckdb.StatementTypeSelect {
+		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: "only SELECT is allowed here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE)"}
+	}
+	seen := map[string]int{}
+	cols := make([]resultColumn, duckdb.PreparedStatementColumnCount(stmt))
+	for i := range cols {
+		col := duckdb.IdxT(i)
+		cols[i].name = unique(seen, duckdb.PreparedStatementColumnName(stmt, col))
+		cols[i].shown, cols[i].cast = typeOf(stmt, col)
+	}
+	return cols, nil
+}
+
+// unique makes a name that the result does not have yet. Names differ in more
+// than case.
+func unique(seen map[string]int, name string) string {
+	if name == "" {
+		name = "column"
+	}
+	for base := name; ; name = fmt.Sprintf("%s_%d", base, seen[strings.ToLower(base)]) {
+		if _, ok := seen[strings.ToLower(name)]; !ok {
+			seen[strings.ToLower(name)] = 0
+			return name
+		}
+		seen[strings.ToLower(base)]++
+	}
+}
+
+// copy runs the query into the result file and returns its number of rows,
+// which is one more than allowed when there are too many.
+func (s *session) copy(req wire.Request, cols []resultColumn) (int64, error) {
+	var names, values []string
+	for i, c := range cols {
+		in := fmt.Sprintf("c%d", i)
+		names = append(names, in)
+		if c.cast != "" {
+			in = fmt.Sprintf("CAST(%s AS %s)", in, c.cast)
+		}
+		values = append(values, in+" AS "+quoteName(c.name))
+	}
+	query := fmt.Sprintf("COPY (SELECT %s FROM (%s\n) AS q(%s) LIMIT %d) TO %s (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 20480)",
+		strings.Join(values, ", "), trimEnd(req.SQL), strings.Join(names, ", "), req.Limits.MaxRows+1, quoteText(req.Result))
+	var parsed duckdb.ExtractedStatements
+	n := duckdb.ExtractStatements(s.conn, query, &parsed)
+	defer duckdb.DestroyExtracted(&parsed)
+	if n != 1 {
+		return 0, fmt.Errorf("query can't be wrapped: %s", duckdb.ExtractStatementsError(parsed))
+	}
+	var stmt duckdb.PreparedStatement
+	defer duckdb.DestroyPrepare(&stmt)
+	if duckdb.PrepareExtractedStatement(s.conn, parsed, 0, &stmt) != duckdb.StateSuccess {
+		return 0, fmt.Errorf("%s", duckdb.PrepareError(stmt))
+	}
+	var res duckdb.Result
+	defer duckdb.DestroyResult(&res)
+	if duckdb.ExecutePrepared(stmt, &res) != duckdb.StateSuccess {
+		return 0, fmt.Errorf("%s", duckdb.ResultError(&res))
+	}
+	return duckdb.ValueInt64(&res, 0, 0), nil
+}
+
+// watch reports progress and interrupts the query when ctx ends.
+func (s *session) watch(ctx context.Context, progress func(float64)) (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				duckdb.Interrupt(s.conn)
+				return
+			case <-tick.C:
+				p := duckdb.QueryProgress(s.conn)
+				if share, _, _ := duckdb.QueryProgressTypeMembers(&p); share >= 0 {
+					progress(share / 100)
+				}
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}
+
+// classify tells from DuckDB's own error class what went wrong.
+func classify(err error) *wire.Error {
+	msg := err.Error()
+	class, _, _ := strings.Cut(msg, " Error:")
+	code := wire.CodeFailed
+	switch class {
+	case "Parser", "Binder", "Catalog", "Syntax", "Conversion", "Invalid Input", "Not implemented", "Out of Range":
+		code = wire.CodeInvalid
+	case "Permission":
+		code = wire.CodeDenied
+	case "Out of Memory", "IO":
+		code = wire.CodeTooLarge
+	}
+	return &wire.Error{Code: code, Message: msg}
+}

@@ -1,0 +1,7 @@
+//go:build openbsd
+
+package sqlworker
+
+import "syscall"
+
+const rlimitAS = syscall.RLIMIT_DATA

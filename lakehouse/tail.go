@@ -1,0 +1,75 @@
+package lakehouse
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/apache/arrow-go/v18/parquet/compress"
+)
+
+// tailSource gives rows that are in the log and not yet in the tables.
+type tailSource interface {
+	// tail waits until it knows everything that is in the log now, and gives
+	// the batches that may hold rows which the tables lack.
+	tail(ctx context.Context) (map[string][]tailBatch, error)
+}
+
+// tailBatch is a fixed view of a batch.
+type tailBatch struct {
+	frames logRange
+	rows   []row
+}
+
+func (l *Lake) useTail(s tailSource) { l.tail.Store(&s) }
+
+// tail implements tailSource.
+func (w *Writer) tail(ctx context.Context) (map[string][]tailBatch, error) {
+	last, err := w.log.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var views map[string][]tailBatch
+	err = w.waitUntil(ctx, func() bool {
+		if w.taken < last {
+			return false
+		}
+		views = map[string][]tailBatch{}
+		for _, s := range w.sinks {
+			for _, b := range []*batch{s.sealed, s.open} {
+				if b != nil && len(b.rows) > 0 {
+					n := len(b.rows)
+					views[s.name] = append(views[s.name], tailBatch{b.frames, b.rows[:n:n]})
+				}
+			}
+		}
+		return true
+	})
+	return views, err
+}
+
+// writeTail writes a tenant's rows of a batch, and of them those that are in
+// frames behind through, as a Parquet file. It says whether there were any.
+func (l *layout) writeTail(path, tenant string, b tailBatch, through uint64) (bool, error) {
+	if b.frames.last != 0 && b.frames.last <= through {
+		return false, nil
+	}
+	var rows []*row
+	for i := range b.rows {
+		r := &b.rows[i]
+		if (tenant == "" || r.tenant == tenant) && frameOf(r.seq) > through {
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) == 0 {
+		return false, nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // a path that this package made
+	if err != nil {
+		return false, fmt.Errorf("write uncommitted rows: %w", err)
+	}
+	if _, err := l.encode(context.Background(), f, rows, compress.Codecs.Snappy); err != nil {
+		return false, fmt.Errorf("write uncommitted rows: %w", err)
+	}
+	return true, nil
+}
