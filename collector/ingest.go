@@ -102,7 +102,11 @@ func (c *Collector) ingest(ctx *fasthttp.RequestCtx) {
 func acceptable(ct string) bool {
 	ct, _, _ = strings.Cut(ct, ";")
 	ct = strings.ToLower(strings.TrimSpace(ct))
-	return ct == "" || ct == "application/json" || ct == "text/plain"
+	switch ct {
+	case "", "application/json", "text/plain", "application/x-www-form-urlencoded": // the last is what curl -d says
+		return true
+	}
+	return false
 }
 
 func (c *Collector) decompress(ctx *fasthttp.RequestCtx, buf *bytes.Buffer, enc string, body []byte, who caller) *errorReply {

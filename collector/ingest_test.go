@@ -62,8 +62,12 @@ func TestOneBadEventDoesNotCostItsNeighbours(t *testing.T) {
 		t.Fatalf("got %d %+v", res.StatusCode, r)
 	}
 	want := []struct{ code, field string }{
-		{"wrong_type", "events[1].event"}, {"missing", "events[2].event"}, {"wrong_type", "events[3]"},
-		{"wrong_type", "events[4].properties"}, {"bad_time", "events[5].ts"}, {"too_large", "events[6]"},
+		{"wrong_type", "events[1].event"},
+		{"missing", "events[2].event"},
+		{"wrong_type", "events[3]"},
+		{"wrong_type", "events[4].properties"},
+		{"bad_time", "events[5].ts"},
+		{"too_large", "events[6]"},
 	}
 	if len(r.Rejected) != len(want) {
 		t.Fatalf("got %+v", r.Rejected)
@@ -114,7 +118,8 @@ func TestBadInputIsRefusedWithTheFieldNamed(t *testing.T) {
 		{"a decompression bomb", "/e?t=acme", string(bomb), []string{"Content-Encoding: gzip"}, 413, "too_large", "body", true},
 		{"not gzip", "/e?t=acme", "hello", []string{"Content-Encoding: gzip"}, 400, "invalid_encoding", "body", true},
 		{"unknown encoding", "/e?t=acme", "hello", []string{"Content-Encoding: lzma"}, 415, "unsupported_encoding", "Content-Encoding", false},
-		{"a form", "/e?t=acme", "a=b", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "unsupported_media_type", "Content-Type", false},
+		{"a form", "/e?t=acme", "a=b", []string{"Content-Type: application/x-www-form-urlencoded"}, 400, "invalid_json", "body", true},
+		{"XML", "/e?t=acme", "<a/>", []string{"Content-Type: application/xml"}, 415, "unsupported_media_type", "Content-Type", false},
 		{"no tenant", "/e", `{"event":"x"}`, nil, 400, "no_tenant", "tenant", true},
 		{"a tenant inside an event does not count", "/e", `{"event":"x","tenant":"acme"}`, nil, 400, "no_tenant", "tenant", true},
 		{"unknown tenant", "/e?t=nobody", `{"event":"x"}`, nil, 403, "unknown_tenant", "tenant", true},
