@@ -62,7 +62,7 @@ Without QUERY the text is read from standard input.`,
 			if err := t.resolve(); err != nil {
 				return err
 			}
-			q.Width, q.TimeoutMs = terminal(stdio.Out), timeout.Milliseconds()
+			q.TimeoutMs = timeout.Milliseconds()
 			if all {
 				if err := t.everyTenant(); err != nil {
 					return err

@@ -14,8 +14,6 @@ type Query struct {
 	SQL string `json:"sql"`
 	// Format is one of [Formats]; "" is json.
 	Format string `json:"format,omitempty"`
-	// Width is the terminal's, for format table; 0 does not cut.
-	Width int `json:"width,omitempty"`
 	// ID names the query for GET /~{tenant}/sql/{id}, which tells how far it is.
 	ID string `json:"id,omitempty"`
 	// MaxRows caps the answer; 0 is the engine's own cap.

@@ -175,7 +175,10 @@ func (g *gateway) try(args ...string) (string, error) {
 func (g *gateway) sql(t testing.TB, rows any, query string, args ...string) {
 	t.Helper()
 	out := g.run(t, append([]string{"sql", "--format", "json", query}, args...)...)
-	if err := json.Unmarshal([]byte(out), rows); err != nil {
+	answer := struct {
+		Rows any `json:"rows"`
+	}{rows}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
 		t.Fatalf("%s: %v in %.500q", query, err, out)
 	}
 }

@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/headlessly/headlessly/cmd/config"
+	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/lakehouse"
+	"github.com/headlessly/headlessly/lakehouse/sqlworker"
+)
+
+// Worker is the process that runs one query: it reads the request from in and
+// answers on out.
+func Worker(ctx context.Context, in io.Reader, out io.Writer) error {
+	return sqlworker.Main(ctx, in, out)
+}
+
+// sql answers the control plane's queries.
+func (g *Gateway) sql(ctx context.Context, tenant string, q control.Query, w io.Writer) error {
+	return ask(ctx, g.lake, tenant, q, w)
+}
+
+// DirectSQL answers a query straight over a data folder that no gateway is
+// using: the tables and what the log holds beyond them.
+func DirectSQL(ctx context.Context, data, tenant string, q control.Query, progress func(float64), logger *slog.Logger, w io.Writer) (err error) {
+	cfg := config.Default()
+	cfg.Data = data
+	unlock, err := eventlog.LockDir(data)
+	if err != nil {
+		return err
+	}
+	closing := []func(context.Context) error{func(context.Context) error { return unlock() }}
+	defer func() {
+		for i := len(closing) - 1; i >= 0; i-- {
+			err = errors.Join(err, closing[i](context.WithoutCancel(ctx)))
+		}
+	}()
+	log, err := eventlog.Open(ctx, LogConfig(&cfg, logger))
+	if err != nil {
+		return err
+	}
+	closing = append(closing, log.Close)
+	lc := LakeConfig(&cfg, logger)
+	lc.ReadOnly = true
+	lake, err := lakehouse.Open(ctx, lc)
+	if err != nil {
+		return err
+	}
+	closing = append(closing, func(context.Context) error { return lake.Close() })
+	lake.UseLog(log)
+	q.Progress = progress
+	return ask(ctx, lake, tenant, q, w)
+}
+
+func ask(ctx context.Context, lake *lakehouse.Lake, tenant string, q control.Query, w io.Writer) (err error) {
+	rows, err := lake.Query(ctx, tenant, q.SQL, lakehouse.QueryOptions{
+		MaxRows: q.MaxRows, Timeout: time.Duration(q.TimeoutMs) * time.Millisecond, Progress: q.Progress,
+	})
+	if err != nil {
+		return explain(err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	format := lakehouse.Format(q.Format)
+	if q.Format == "" {
+		format = lakehouse.FormatJSON
+	}
+	if err := rows.Write(ctx, w, format); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}
+
+// explain gives the engine's refusals the control plane's form.
+func explain(err error) error {
+	var q *lakehouse.QueryError
+	if !errors.As(err, &q) {
+		return err
+	}
+	status := http.StatusBadRequest
+	switch q.Code {
+	case lakehouse.CodeTimeout:
+		status = http.StatusRequestTimeout
+	case lakehouse.CodeDenied:
+		status = http.StatusForbidden
+	case lakehouse.CodeTooLarge:
+		status = http.StatusUnprocessableEntity
+	case lakehouse.CodeUnavailable:
+		status = http.StatusNotImplemented
+	case lakehouse.CodeWorker:
+		status = http.StatusInternalServerError
+	}
+	return &control.QueryError{Status: status, Code: q.Code, Message: q.Message}
+}
