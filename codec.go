@@ -215,3 +215,20 @@ func (r *Rejected) UnmarshalBinary(data []byte) error {
 	}
 	return nil
 }
+
+// EventID reads the tenant and the message id of an event's binary form without
+// decoding the rest.
+func EventID(data []byte) (tenant, messageID string, err error) {
+	err = fields(string(data), func(f field) {
+		switch f.num {
+		case 1:
+			messageID = f.s
+		case 2:
+			tenant = f.s
+		}
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("event: %w", err)
+	}
+	return tenant, messageID, nil
+}

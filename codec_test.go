@@ -127,3 +127,16 @@ func BenchmarkEventBinary(b *testing.B) {
 		}
 	})
 }
+
+func TestEventIDReadsTheFirstTwoFields(t *testing.T) {
+	b, err := (&headlessly.Event{MessageID: "m-1", Tenant: "acme", Event: "x", Timestamp: 5}).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tenant, id, err := headlessly.EventID(b); tenant != "acme" || id != "m-1" || err != nil {
+		t.Errorf("got %q, %q, %v", tenant, id, err)
+	}
+	if _, _, err := headlessly.EventID(b[:len(b)-1]); err == nil {
+		t.Error("a truncated record is read without an error")
+	}
+}

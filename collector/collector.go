@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/enrich"
 )
 
@@ -36,6 +37,10 @@ type Config struct {
 	Metrics   []func(io.Writer) // further metrics shown at /metrics
 	Clock     headlessly.Clock
 	Logger    *slog.Logger
+
+	// Dedupe remembers message ids; without it a repeated event is stored
+	// again.
+	Dedupe *dedupe.Index
 
 	// PathPrefix is an additional prefix ("/x7") under which every path is
 	// served too: ad-blockers match paths.

@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/enrich"
 )
 
@@ -28,6 +29,8 @@ type batch struct {
 	rejected []rejection
 	request  enrich.Request
 	scratch  []byte
+	ids      dedupe.Batch
+	repeated int // events that are in the log already
 }
 
 // maxPooledBatch keeps the work space of a rare large batch out of the pool.
@@ -36,6 +39,7 @@ const maxPooledBatch = 1 << 20
 func (b *batch) reset() {
 	b.records, b.data, b.ends, b.kinds, b.rejected = b.records[:0], b.data[:0], b.ends[:0], b.kinds[:0], b.rejected[:0]
 	b.decoder.common = nil
+	b.repeated = 0
 	b.request = enrich.Request{}
 }
 
@@ -165,6 +169,10 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, who caller, body []
 	// Limits of an event are looked at one by one only where the body as a
 	// whole does not already keep them.
 	strict := len(body) > headlessly.MaxEventBytes || sh.keys > headlessly.MaxJSONKeys || !utf8.Valid(body)
+	if c.cfg.Dedupe != nil {
+		c.cfg.Dedupe.Begin(&b.ids, who.tenant)
+		defer b.ids.Release()
+	}
 	accepted := 0
 	for i, v := range events {
 		fault := c.one(b, v, who.tenant, sentAt, strict)
@@ -174,23 +182,32 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, who caller, body []
 		}
 		c.rejectOne(ctx, b, v, who.tenant, i, fault, prefix)
 	}
-	var first int64
-	if len(b.ends) > 0 {
-		var err error
-		if first, err = c.append(b); err != nil {
-			c.refuse(ctx, logRefusal(err))
-			return
-		}
+	first, err := c.append(b)
+	if err != nil {
+		c.refuse(ctx, logRefusal(err))
+		return
 	}
-	c.metrics.accepted.Add(accepted)
+	c.metrics.accepted.Add(accepted - b.repeated)
+	c.metrics.repeated.Add(b.repeated)
 	c.answer(ctx, accepted, b.rejected, first)
 }
 
-// append makes the batch's records durable.
-func (c *Collector) append(b *batch) (int64, error) {
+// append makes the batch's records durable. It returns once those of its
+// events that other requests are appending are durable too.
+func (c *Collector) append(b *batch) (first int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.AppendTimeout)
 	defer cancel()
-	return c.cfg.Log.Append(ctx, b.build()...)
+	if len(b.ends) > 0 {
+		first, err = c.cfg.Log.Append(ctx, b.build()...)
+	}
+	if c.cfg.Dedupe == nil {
+		return first, err
+	}
+	b.ids.Done(first, err)
+	if err != nil {
+		return 0, err
+	}
+	return first, b.ids.Wait(ctx)
 }
 
 // parse checks a body's shape and parses it.
@@ -294,6 +311,11 @@ func (c *Collector) one(b *batch, v *fastjson.Value, tenant string, sentAt int64
 		return fault
 	}
 	e := &b.decoder.event
+	// An id of our own making is new.
+	if c.cfg.Dedupe != nil && b.decoder.rawID != "" && !b.ids.Add(e.MessageID) {
+		b.repeated++
+		return nil
+	}
 	if e.SentAt == 0 {
 		e.SentAt = sentAt
 	}

@@ -13,6 +13,7 @@ type counters struct {
 	set             *metrics.Set
 	requests        *metrics.Counter
 	accepted        *metrics.Counter
+	repeated        *metrics.Counter
 	rejectedKept    *metrics.Counter
 	rejectedNotKept *metrics.Counter
 	badSentAt       *metrics.Counter
@@ -27,6 +28,7 @@ func newCounters() *counters {
 		set:             s,
 		requests:        s.NewCounter("headlessly_ingest_requests_total"),
 		accepted:        s.NewCounter("headlessly_events_accepted_total"),
+		repeated:        s.NewCounter("headlessly_events_duplicate_total"),
 		rejectedKept:    s.NewCounter("headlessly_rejected_kept_total"),
 		rejectedNotKept: s.NewCounter("headlessly_rejected_not_kept_total"),
 		badSentAt:       s.NewCounter("headlessly_sent_at_invalid_total"),
@@ -47,4 +49,9 @@ func (m *counters) rejected(code string) {
 }
 
 // WriteMetrics writes the collector's metrics in Prometheus' text format.
-func (c *Collector) WriteMetrics(w io.Writer) { c.metrics.set.WritePrometheus(w) }
+func (c *Collector) WriteMetrics(w io.Writer) {
+	c.metrics.set.WritePrometheus(w)
+	if c.cfg.Dedupe != nil {
+		c.cfg.Dedupe.WriteMetrics(w)
+	}
+}
