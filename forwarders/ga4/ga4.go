@@ -128,6 +128,12 @@ func (g *grouped[T]) add(key string, v T) {
 }
 
 func header(userAgent, contentType string) http.Header {
+	userAgent = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' { // what a header cannot hold
+			return -1
+		}
+		return r
+	}, userAgent)
 	if userAgent == "" {
 		userAgent = "headlessly"
 	}

@@ -172,11 +172,11 @@ func name(e *headlessly.Event) string {
 	case headlessly.TypeError, headlessly.TypeMessage:
 		return "exception"
 	case headlessly.TypeVital:
-		return fallback(clean(e.VitalName, maxName), "web_vital")
+		return fallback(eventName(e.VitalName), "web_vital")
 	case headlessly.TypeClick:
 		return "click"
 	case headlessly.TypeForm:
-		return fallback(clean(e.Event, maxName), "form_submit")
+		return fallback(eventName(e.Event), "form_submit")
 	}
 	given := e.Event
 	if given == "" {
@@ -185,13 +185,18 @@ func name(e *headlessly.Event) string {
 	if google, ok := commerce(given); ok {
 		return google
 	}
-	n := clean(given, maxName)
+	return fallback(eventName(given), "event")
+}
+
+// eventName makes an event's name, kept off Google's prefixes.
+func eventName(name string) string {
+	n := clean(name, maxName)
 	for _, prefix := range []string{"firebase_", "ga_", "google_", "gtag_"} {
 		if strings.HasPrefix(n, prefix) {
-			n = clean("x_"+n, maxName)
+			return clean("x_"+n, maxName)
 		}
 	}
-	return fallback(n, "event")
+	return n
 }
 
 func fallback(s, otherwise string) string {

@@ -161,7 +161,7 @@ func frames(list []payload.Frame) []sentry.Frame {
 	for _, f := range list {
 		out = append(out, sentry.Frame{
 			Filename: orText(f.Filename, f.AbsPath), AbsPath: f.AbsPath, Function: orText(f.Function, "?"), Module: f.Module,
-			Lineno: f.Lineno, Colno: f.Colno, InApp: f.InApp == nil || *f.InApp,
+			Lineno: max(0, f.Lineno), Colno: max(0, f.Colno), InApp: f.InApp == nil || *f.InApp,
 		})
 	}
 	return out
