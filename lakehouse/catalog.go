@@ -21,7 +21,8 @@ import (
 type catalog struct {
 	icecat.Catalog
 
-	fs *durableFS // nil for an object store
+	fs   *durableFS   // nil for an object store
+	step func(string) // see WithSteps
 }
 
 // CommitTable implements table.CatalogIO. The SQL catalog reports a branch
@@ -33,6 +34,7 @@ func (c *catalog) CommitTable(ctx context.Context, id table.Identifier, reqs []t
 			return nil, "", fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
 		}
 	}
+	c.step("catalog")
 	meta, loc, err := c.Catalog.CommitTable(ctx, id, reqs, updates)
 	if err != nil {
 		if strings.Contains(err.Error(), "requirement failed: branch") {
@@ -40,6 +42,7 @@ func (c *catalog) CommitTable(ctx context.Context, id table.Identifier, reqs []t
 		}
 		return nil, "", err
 	}
+	c.step("recorded")
 	if c.fs != nil {
 		if err := syncMetadata(loc); err != nil {
 			return nil, "", err
@@ -102,5 +105,5 @@ func newSQLCatalog(db *sql.DB, warehouse string, readOnly bool) (*catalog, error
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	return &catalog{Catalog: inner, fs: newDurableFS()}, nil
+	return &catalog{Catalog: inner, fs: newDurableFS(), step: func(string) {}}, nil
 }

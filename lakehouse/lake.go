@@ -44,6 +44,9 @@ func Open(ctx context.Context, cfg Config) (*Lake, error) {
 	}
 	cfg.Dir = dir
 	cfg = cfg.withDefaults()
+	if cfg.TempDir, err = filepath.Abs(cfg.TempDir); err != nil { // the worker runs elsewhere
+		return nil, fmt.Errorf("temporary folder: %w", err)
+	}
 	path := filepath.Join(dir, "catalog.db")
 	if cfg.ReadOnly {
 		if _, err := os.Stat(path); err != nil {

@@ -18,6 +18,9 @@ type TableOptions struct {
 	MaxRows int
 	// MaxWidth cuts each column; default 60.
 	MaxWidth int
+	// Width is the terminal's; columns are cut further, the widest first, until
+	// a line fits. 0 does not.
+	Width int
 	// NoFooter leaves out the line with the number of rows and the time.
 	NoFooter bool
 }
@@ -39,8 +42,14 @@ func (r *Rows) WriteTable(ctx context.Context, w io.Writer, opts TableOptions) e
 	if err != nil {
 		return err
 	}
+	fit(widths, opts.Width)
+	for _, row := range append(rows, head) {
+		for i := range row {
+			row[i] = cut(row[i], widths[i])
+		}
+	}
 	var b strings.Builder
-	writeLine(&b, head, widths, make([]bool, len(head)))
+	writeLine(&b, head, widths, right)
 	for i, n := range widths {
 		if i > 0 {
 			b.WriteString("┼")
@@ -56,6 +65,32 @@ func (r *Rows) WriteTable(ctx context.Context, w io.Writer, opts TableOptions) e
 	}
 	_, err = io.WriteString(w, b.String())
 	return err
+}
+
+// leastColumn is as narrow as fit makes a column.
+const leastColumn = 6
+
+// fit narrows columns, the widest first, until a line with its rules fits.
+func fit(widths []int, total int) {
+	if total <= 0 {
+		return
+	}
+	line := 3*len(widths) - 1
+	for _, n := range widths {
+		line += n
+	}
+	for ; line > total; line-- {
+		widest := 0
+		for i, n := range widths {
+			if n > widths[widest] {
+				widest = i
+			}
+		}
+		if len(widths) == 0 || widths[widest] <= leastColumn {
+			return
+		}
+		widths[widest]--
+	}
 }
 
 // textRows renders the rows to show and widens widths to fit them.

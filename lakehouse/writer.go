@@ -54,9 +54,12 @@ type sink struct {
 type WriterOption func(*Writer)
 
 // WithSteps calls f with the name of each step of a commit as it is reached:
-// "seal", "write", "commit", "committed", "cursor", "done". Tests stop the
-// process there.
-func WithSteps(f func(step string)) WriterOption { return func(w *Writer) { w.step = f } }
+// "seal", then for each table "write", "commit", "catalog" (before the catalog
+// is asked), "recorded" (it has answered) and "committed", then "cursor" and
+// "done". Tests stop the process there.
+func WithSteps(f func(step string)) WriterOption {
+	return func(w *Writer) { w.step, w.lake.cat.step = f, f }
+}
 
 // NewWriter makes the writer of a lake. Queries of this lake see from now on
 // what the writer has taken and not yet committed.

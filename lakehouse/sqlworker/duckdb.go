@@ -4,6 +4,7 @@ package sqlworker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,6 +17,10 @@ import (
 
 // progressEvery is how often the parent hears how far a query is.
 const progressEvery = 100 * time.Millisecond
+
+const onlySelect = "only SELECT is allowed here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE)"
+
+var errNotWrapped = errors.New("query does not stand in brackets")
 
 // session is one in-memory database and its connection.
 type session struct {
@@ -42,6 +47,9 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 	stop := s.watch(ctx, progress)
 	defer stop()
 	rows, err := s.copy(req, cols)
+	if errors.Is(err, errNotWrapped) {
+		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: onlySelect}
+	}
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -135,7 +143,7 @@ func (s *session) check(query string) ([]resultColumn, *wire.Error) {
 		return nil, classify(fmt.Errorf("%s", duckdb.PrepareError(stmt)))
 	}
 	if duckdb.PreparedStatementType(stmt) != duckdb.StatementTypeSelect {
-		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: "only SELECT is allowed here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE)"}
+		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: onlySelect}
 	}
 	seen := map[string]int{}
 	cols := make([]resultColumn, duckdb.PreparedStatementColumnCount(stmt))
@@ -180,7 +188,7 @@ func (s *session) copy(req wire.Request, cols []resultColumn) (int64, error) {
 	n := duckdb.ExtractStatements(s.conn, query, &parsed)
 	defer duckdb.DestroyExtracted(&parsed)
 	if n != 1 {
-		return 0, fmt.Errorf("query can't be wrapped: %s", duckdb.ExtractStatementsError(parsed))
+		return 0, errNotWrapped // it parsed alone, so it is one of the statements that DuckDB rewrites, such as PRAGMA
 	}
 	var stmt duckdb.PreparedStatement
 	defer duckdb.DestroyPrepare(&stmt)
