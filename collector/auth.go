@@ -27,7 +27,7 @@ type errorReply struct {
 // identify finds the caller from the Authorization header or the query. The
 // key, where there is one, decides the tenant; a query that names another is
 // refused.
-func (c *Collector) identify(ctx *fasthttp.RequestCtx) (caller, *errorReply) {
+func (c *Collector) identify(ctx *fasthttp.RequestCtx, f face) (caller, *errorReply) {
 	args := ctx.QueryArgs()
 	named := string(args.Peek("t"))
 	if named == "" {
@@ -39,6 +39,11 @@ func (c *Collector) identify(ctx *fasthttp.RequestCtx) (caller, *errorReply) {
 	}
 	if key == "" {
 		return caller{tenant: named}, nil
+	}
+	if f.segment && headlessly.KindOfKey(key) == "" && headlessly.ValidTenant(key) && (named == "" || named == key) {
+		// Segment's SDKs insist on a write key: where a tenant needs none, its
+		// name serves.
+		return caller{tenant: key}, nil
 	}
 	who, refusal := c.withKey(key, len(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) > 0)
 	if refusal != nil {

@@ -153,6 +153,9 @@ func start(t testing.TB, change ...func(*collector.Config)) *gateway {
 	return g
 }
 
+// realClock is for tests with clients that read one of their own.
+func realClock(c *collector.Config) { c.Clock = headlessly.SystemClock }
+
 type reply struct {
 	Error    string `json:"error"`
 	Message  string `json:"message"`
@@ -164,7 +167,8 @@ type reply struct {
 		Field   string `json:"field"`
 		Message string `json:"message"`
 	} `json:"rejected"`
-	ID string `json:"id"`
+	ID      string `json:"id"`
+	Success bool   `json:"success"`
 }
 
 // post sends a body and reads the answer, which is always JSON.

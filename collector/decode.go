@@ -14,16 +14,26 @@ import (
 // JSON and the scratch space: encode it before the next call.
 type decoder struct {
 	event  headlessly.Event
-	common *fastjson.Object // the batch's context, merged below each event's own
+	common common
 
-	rest    []byte // the context object under construction
-	name    string
-	named   bool // an explicit event name
-	rawType string
-	rawID   string
-	message string
-	ctx     *fastjson.Object
-	props   *fastjson.Object
+	rest         []byte // the context object under construction
+	integrations *fastjson.Object
+	name         string
+	named        bool // an explicit event name
+	rawType      string
+	rawID        string
+	message      string
+	ctx          *fastjson.Object
+	props        *fastjson.Object
+}
+
+// common is what a batch says about all of its events; each event's own word
+// goes before it.
+type common struct {
+	context      *fastjson.Object
+	integrations *fastjson.Object
+	kind         string // the type that the route implies
+	segment      bool   // the Segment specification's demands apply
 }
 
 // decode reads one event. On an error the event must not be used; its field
@@ -50,8 +60,12 @@ func (d *decoder) decode(v *fastjson.Value, tenant string) *headlessly.FieldErro
 	}
 	d.identify()
 	d.context()
+	d.keepIntegrations()
 	d.properties()
 	d.finish()
+	if d.common.segment {
+		return checkSegment(e)
+	}
 	return nil
 }
 
@@ -114,7 +128,12 @@ func (d *decoder) field(key string, v *fastjson.Value) *headlessly.FieldError {
 		if v.Type() != fastjson.TypeArray && v.Type() != fastjson.TypeNull {
 			return wrongType(key, "an array", v)
 		}
-	case "tags", "extra", "contexts", "integrations":
+	case "integrations":
+		if d.integrations = v.GetObject(); d.integrations == nil && v.Type() != fastjson.TypeNull {
+			return wrongType(key, "an object", v)
+		}
+		return nil
+	case "tags", "extra", "contexts":
 		if v.Type() != fastjson.TypeObject && v.Type() != fastjson.TypeNull {
 			return wrongType(key, "an object", v)
 		}
@@ -169,6 +188,8 @@ func (d *decoder) classify() *headlessly.FieldError {
 	e := &d.event
 	known, ok := typeOf(d.rawType)
 	switch {
+	case d.common.kind != "":
+		e.Type = d.common.kind
 	case d.rawType != "" && ok:
 		e.Type = known
 	case d.rawType != "":

@@ -33,8 +33,8 @@ func (d *decoder) context() {
 	if d.ctx != nil {
 		d.ctx.Visit(func(key []byte, v *fastjson.Value) { d.contextField(view(key), v) })
 	}
-	if d.common != nil {
-		d.common.Visit(func(key []byte, v *fastjson.Value) {
+	if d.common.context != nil {
+		d.common.context.Visit(func(key []byte, v *fastjson.Value) {
 			if d.ctx == nil || d.ctx.Get(view(key)) == nil {
 				d.contextField(view(key), v)
 			}
@@ -80,6 +80,11 @@ func (d *decoder) contextField(key string, v *fastjson.Value) {
 		}
 	case "consent":
 		used = d.consent(v)
+	case "integrations":
+		if d.integrations == nil {
+			d.integrations = v.GetObject()
+		}
+		used = d.integrations != nil
 	case "os":
 		lookString(&e.OS, v.Get("name"), headlessly.MaxIDBytes)
 		lookString(&e.OSVersion, v.Get("version"), headlessly.MaxIDBytes)

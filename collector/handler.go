@@ -16,7 +16,9 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 	}
 	switch path {
 	case "/e":
-		c.withCORS(ctx, fasthttp.MethodPost, c.timed(c.ingest))
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ingest(ctx, face{}) }) })
+	case "/e.gif":
+		c.withCORS(ctx, fasthttp.MethodGet, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.pixel(ctx) }) })
 	case "/e/flags":
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) {
 			ctx.SetContentType(contentJSON)
@@ -32,18 +34,31 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 		c.get(ctx, c.serveMetrics)
 	case "/v1/" + c.script.hash + ".js":
 		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.script.serve(ctx, true) })
+	case "/v1/m": // analytics.js's own telemetry, which nobody needs
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.answerSegment(ctx, 0, nil) })
+	default:
+		c.handleRest(ctx, path)
+	}
+}
+
+// handleRest routes the paths that are families.
+func (c *Collector) handleRest(ctx *fasthttp.RequestCtx, path string) {
+	f, segment := segmentFace(path)
+	switch {
+	case segment:
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ingest(ctx, f) }) })
+	case isSettings(path):
+		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.settings(ctx, path) })
 	default:
 		c.refuse(ctx, &errorReply{404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"})
 	}
 }
 
-func (c *Collector) timed(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	return func(ctx *fasthttp.RequestCtx) {
-		c.metrics.requests.Inc()
-		start := c.cfg.Clock()
-		next(ctx)
-		c.metrics.seconds.Update(c.cfg.Clock().Sub(start).Seconds())
-	}
+func (c *Collector) timed(next func()) {
+	c.metrics.requests.Inc()
+	start := c.cfg.Clock()
+	next()
+	c.metrics.seconds.Update(c.cfg.Clock().Sub(start).Seconds())
 }
 
 func (c *Collector) get(ctx *fasthttp.RequestCtx, next fasthttp.RequestHandler) {
@@ -62,7 +77,7 @@ func (c *Collector) withCORS(ctx *fasthttp.RequestCtx, method string, next fasth
 	h.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
 	if ctx.IsOptions() {
 		h.Set(fasthttp.HeaderAccessControlAllowMethods, method)
-		h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Content-Encoding")
+		h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Content-Encoding, X-Retry-Count")
 		h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 		return

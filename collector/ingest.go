@@ -38,7 +38,7 @@ const maxPooledBatch = 1 << 20
 
 func (b *batch) reset() {
 	b.records, b.data, b.ends, b.kinds, b.rejected = b.records[:0], b.data[:0], b.ends[:0], b.kinds[:0], b.rejected[:0]
-	b.decoder.common = nil
+	b.decoder.common = common{}
 	b.repeated = 0
 	b.request = enrich.Request{}
 }
@@ -75,9 +75,9 @@ func (b *batch) build() []headlessly.Record {
 	return b.records
 }
 
-// ingest takes the native batch: POST /e.
-func (c *Collector) ingest(ctx *fasthttp.RequestCtx) {
-	who, refusal := c.identify(ctx)
+// ingest takes a JSON body: POST /e and the Segment HTTP API.
+func (c *Collector) ingest(ctx *fasthttp.RequestCtx, f face) {
+	who, refusal := c.identify(ctx, f)
 	if refusal != nil {
 		c.refuse(ctx, refusal)
 		return
@@ -98,7 +98,7 @@ func (c *Collector) ingest(ctx *fasthttp.RequestCtx) {
 	}
 	b := c.batches.get()
 	defer c.batches.put(b)
-	c.take(ctx, b, who, body)
+	c.take(ctx, b, f, who, body)
 }
 
 // acceptable says whether a content type is one that carries JSON here. None
@@ -132,16 +132,16 @@ func (c *Collector) decompress(ctx *fasthttp.RequestCtx, buf *bytes.Buffer, enc 
 }
 
 // take parses, checks, enriches and appends a JSON body and answers.
-func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, who caller, body []byte) {
+func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller, body []byte) {
 	root, sh, refusal := parse(&b.parser, body)
 	if refusal != nil {
 		c.keepRejected(ctx, who.tenant, body, refusal)
 		c.refuse(ctx, refusal)
 		return
 	}
-	events, prefix, refusal := b.unpack(root)
+	events, prefix, refusal := b.unpack(root, f)
 	if refusal == nil {
-		who, refusal = c.fromBody(ctx, who, root)
+		who, refusal = c.fromBody(ctx, f, who, root)
 	}
 	var policy Policy
 	if refusal == nil {
@@ -189,7 +189,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, who caller, body []
 	}
 	c.metrics.accepted.Add(accepted - b.repeated)
 	c.metrics.repeated.Add(b.repeated)
-	c.answer(ctx, accepted, b.rejected, first)
+	c.answer(ctx, f, accepted, b.rejected, first)
 }
 
 // append makes the batch's records durable. It returns once those of its
@@ -239,11 +239,15 @@ func clip(s string) string {
 
 // unpack finds the events of a body: {"events":[…]} with "errors" and "batch"
 // as other names, an array, or one event. prefix names the array in messages.
-func (b *batch) unpack(root *fastjson.Value) (events []*fastjson.Value, prefix string, refusal *errorReply) {
+func (b *batch) unpack(root *fastjson.Value, f face) (events []*fastjson.Value, prefix string, refusal *errorReply) {
+	b.decoder.common.kind, b.decoder.common.segment = f.kind, f.segment
 	switch root.Type() {
 	case fastjson.TypeArray:
 		events = root.GetArray()
 	case fastjson.TypeObject:
+		if f.single {
+			return []*fastjson.Value{root}, "", nil
+		}
 		found := false
 		for _, key := range [...]string{"events", "errors", "batch"} {
 			v := root.Get(key)
@@ -262,9 +266,8 @@ func (b *batch) unpack(root *fastjson.Value) (events []*fastjson.Value, prefix s
 		if !found {
 			return []*fastjson.Value{root}, "", nil
 		}
-		if common := root.Get("context"); common != nil && common.Type() == fastjson.TypeObject {
-			b.decoder.common = common.GetObject()
-		}
+		b.decoder.common.context = root.GetObject("context")
+		b.decoder.common.integrations = root.GetObject("integrations")
 	default:
 		return nil, "", &errorReply{400, "validation_failed", "body", `must be {"events":[…]}, an array of events, or one event`}
 	}
@@ -275,7 +278,7 @@ func (b *batch) unpack(root *fastjson.Value) (events []*fastjson.Value, prefix s
 }
 
 // fromBody completes the caller from the body's tenant or writeKey.
-func (c *Collector) fromBody(ctx *fasthttp.RequestCtx, who caller, root *fastjson.Value) (caller, *errorReply) {
+func (c *Collector) fromBody(ctx *fasthttp.RequestCtx, f face, who caller, root *fastjson.Value) (caller, *errorReply) {
 	if who.keyed || root.Type() != fastjson.TypeObject {
 		return who, nil
 	}
@@ -286,8 +289,11 @@ func (c *Collector) fromBody(ctx *fasthttp.RequestCtx, who caller, root *fastjso
 	if headlessly.KindOfKey(key) != "" {
 		return c.withKey(key, len(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) > 0)
 	}
+	if f.segment && who.tenant == "" && headlessly.ValidTenant(key) {
+		return caller{tenant: key}, nil // as in identify
+	}
 	// The body of a single event is the event: its tenant does not count.
-	if who.tenant == "" && (root.Exists("events") || root.Exists("errors") || root.Exists("batch")) {
+	if who.tenant == "" && !f.single && (root.Exists("events") || root.Exists("errors") || root.Exists("batch")) {
 		who.tenant = string(root.GetStringBytes("tenant"))
 	}
 	return who, nil

@@ -44,8 +44,16 @@ type rejection struct {
 
 // answer tells what became of a batch: 202 when anything was taken or there
 // was nothing to take, 400 when every event was refused.
-func (c *Collector) answer(ctx *fasthttp.RequestCtx, accepted int, rejected []rejection, first int64) {
+func (c *Collector) answer(ctx *fasthttp.RequestCtx, f face, accepted int, rejected []rejection, first int64) {
 	status := fasthttp.StatusAccepted
+	switch failed := accepted == 0 && len(rejected) > 0; {
+	case f.segment && !failed:
+		c.answerSegment(ctx, accepted, rejected)
+		return
+	case f.image && !failed:
+		answerPixel(ctx)
+		return
+	}
 	b := append(ctx.Response.Body()[:0], '{')
 	if accepted == 0 && len(rejected) > 0 {
 		status = fasthttp.StatusBadRequest
@@ -57,7 +65,18 @@ func (c *Collector) answer(ctx *fasthttp.RequestCtx, accepted int, rejected []re
 	}
 	b = append(b, `"accepted":`...)
 	b = strconv.AppendInt(b, int64(accepted), 10)
-	b = append(b, `,"rejected":[`...)
+	b = append(b, `,"rejected":`...)
+	b = appendRejected(b, rejected)
+	b = append(b, `,"id":"`...)
+	b = strconv.AppendInt(b, first, 36)
+	b = append(b, `"}`...)
+	ctx.SetStatusCode(status)
+	ctx.Response.Header.SetContentType(contentJSON)
+	ctx.SetBody(b)
+}
+
+func appendRejected(b []byte, rejected []rejection) []byte {
+	b = append(b, '[')
 	for i, r := range rejected {
 		if i > 0 {
 			b = append(b, ',')
@@ -72,10 +91,5 @@ func (c *Collector) answer(ctx *fasthttp.RequestCtx, accepted int, rejected []re
 		b = fastjsonString(b, r.message)
 		b = append(b, '}')
 	}
-	b = append(b, `],"id":"`...)
-	b = strconv.AppendInt(b, first, 36)
-	b = append(b, `"}`...)
-	ctx.SetStatusCode(status)
-	ctx.Response.Header.SetContentType(contentJSON)
-	ctx.SetBody(b)
+	return append(b, ']')
 }
