@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -94,8 +97,16 @@ func banner(w io.Writer, g *gateway.Gateway, cfg config.Config) {
 	p("")
 	p("Try, in another terminal:")
 	p(`  curl %s/e -d '{"tenant":"%s","events":[{"event":"Hello"}]}'`, g.PublicURL(), c.Tenant)
-	p(`  headlessly sql "select event, count(*) from events group by 1"%s`, dataFlag(cfg))
+	p(`  %s sql "select event, count(*) from events group by 1"%s`, program(), dataFlag(cfg))
 	p("")
+}
+
+// program is how this binary was called: by its name, or through go run.
+func program() string {
+	if path, err := os.Executable(); err == nil && strings.Contains(path, string(filepath.Separator)+"go-build") {
+		return "go run ./cmd/headlessly"
+	}
+	return "headlessly"
 }
 
 // dataFlag is the flag that makes the CLI find this gateway, "" by default.

@@ -192,16 +192,22 @@ func providers(t testing.TB) (*sinks.Sinks, string) {
 	return s, strings.TrimPrefix(srv.URL, "http://")
 }
 
-// wait polls until done; the bound is generous because machines are slow, and
-// says what was waited for.
-func wait(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for until := time.Now().Add(90 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+// poll waits until done, for at most as long as a slow machine needs.
+func poll(done func() bool) bool {
+	for until := time.Now().Add(60 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 		if done() {
-			return
+			return true
 		}
 	}
-	t.Fatalf("waited in vain until %s", what)
+	return false
+}
+
+// wait polls and fails the test when the wait was in vain.
+func wait(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	if !poll(done) {
+		t.Fatalf("waited in vain until %s", what)
+	}
 }
 
 // browser finds Chromium.
@@ -250,10 +256,10 @@ func site(t testing.TB, script, tenant string) string {
 
 // visitorLine is one line of the visitor's report.
 type visitorLine struct {
-	Captured string `json:"captured"`
+	Captured any    `json:"captured"` // a message id; in the last line how many
 	Type     string `json:"type"`
 	Event    string `json:"event"`
-	Acked    string `json:"acked"`
+	Acked    any    `json:"acked"` // likewise
 	Dropped  string `json:"dropped"`
 	Reason   string `json:"reason"`
 	Round    int    `json:"round"`

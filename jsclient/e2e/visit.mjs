@@ -16,7 +16,7 @@
 // last batch of a page that is left is acknowledged to a later page, which
 // sends it again; the gateway counts it once.
 import { createWriteStream } from 'node:fs'
-import { launchChromium } from './browser.mjs'
+import { flags, launchChromium } from './browser.mjs'
 
 const [base, rounds = '3', output, pause = '150'] = process.argv.slice(2)
 if (!base) {
@@ -29,7 +29,11 @@ const acked = new Set()
 const say = (line) => out.write(JSON.stringify(line) + '\n')
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const browser = await launchChromium()
+// A headless browser calls itself one, and bots are not forwarded: visit as a person would. The flag
+// also covers what is sent while a page goes away, which a context's own setting does not.
+const userAgent =
+  'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'
+const browser = await launchChromium({ args: [...flags, `--user-agent=${userAgent}`] })
 const context = await browser.newContext({ viewport: { width: 1200, height: 800 } })
 // Listens before the script starts, and notes things where they survive the page.
 await context.addInitScript(() => {
