@@ -5,6 +5,7 @@ const (
 	DestinationGA4     = "ga4"
 	DestinationSentry  = "sentry"
 	DestinationPostHog = "posthog"
+	DestinationHTTP    = "http"
 )
 
 // Destinations is where one tenant's events go: the "destinations" argument of
@@ -13,6 +14,7 @@ type Destinations struct {
 	GA      *GADestination      `json:"ga,omitempty" yaml:"ga,omitempty"`
 	Sentry  *SentryDestination  `json:"sentry,omitempty" yaml:"sentry,omitempty"`
 	PostHog *PostHogDestination `json:"posthog,omitempty" yaml:"posthog,omitempty"`
+	HTTP    *HTTPDestination    `json:"http,omitempty" yaml:"http,omitempty"`
 }
 
 // GADestination is a Google Analytics 4 web stream. With an APISecret the
@@ -26,18 +28,27 @@ type GADestination struct {
 	Endpoint string `json:"endpoint,omitempty" yaml:"endpoint,omitempty"`
 	// ResendUnknown sends an event again whose answer was lost. Google does not
 	// deduplicate, so it may count twice; without, it may be missing.
-	ResendUnknown bool `json:"resendUnknown,omitempty" yaml:"resendUnknown,omitempty"`
+	ResendUnknown bool   `json:"resendUnknown,omitempty" yaml:"resendUnknown,omitempty"`
+	Rules         *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
 }
 
 // SentryDestination is a Sentry project.
 type SentryDestination struct {
-	DSN Secret `json:"dsn" yaml:"dsn"`
+	DSN   Secret `json:"dsn" yaml:"dsn"`
+	Rules *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
 }
 
 // PostHogDestination is a PostHog project.
 type PostHogDestination struct {
 	APIKey Secret `json:"apiKey" yaml:"apiKey"` // phc_…
 	Host   string `json:"host,omitempty" yaml:"host,omitempty"`
+	// Capture is "v0" or "v1" for one of PostHog's interfaces, "" to find out:
+	// v1 answers for each event, older installations only have v0.
+	Capture string `json:"capture,omitempty" yaml:"capture,omitempty"`
+	// Profiles says whose events make a person profile: "identified" (the
+	// default), "always" or "never".
+	Profiles string `json:"profiles,omitempty" yaml:"profiles,omitempty"`
+	Rules    *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
 }
 
 // DestinationSource tells the router where a tenant's events go. Safe for

@@ -91,6 +91,8 @@ type Kind struct {
 	Connected func(headlessly.Destinations) bool
 	// Takes says whether events like this one are sent at all.
 	Takes func(*headlessly.Event) bool
+	// Rules gives the tenant's rules for this destination, nil for none.
+	Rules func(headlessly.Destinations) *headlessly.Rules
 	// Build makes the tenant's destination. An error (a DSN that cannot be
 	// read) makes the tenant's events dead letters with that reason; it holds
 	// no credential.
@@ -109,7 +111,7 @@ func (r Registry) Validate() error {
 			return fmt.Errorf("registry entry %d has no name", i)
 		case seen[k.Name]:
 			return fmt.Errorf("destination %s is registered twice", k.Name)
-		case k.Connected == nil || k.Takes == nil || k.Build == nil:
+		case k.Connected == nil || k.Takes == nil || k.Build == nil || k.Rules == nil:
 			return fmt.Errorf("destination %s lacks a function", k.Name)
 		}
 		seen[k.Name] = true

@@ -37,7 +37,13 @@ func (f *fake) kind() forwarders.Kind {
 		Name: f.name, Aliases: []string{f.name}, Consent: []string{"analytics"},
 		Connected: func(headlessly.Destinations) bool { return true },
 		Takes:     func(e *headlessly.Event) bool { return e.Type != headlessly.TypeSession },
-		Build:     func(headlessly.Destinations, forwarders.Deps) (forwarders.Destination, error) { return f, nil },
+		Rules: func(d headlessly.Destinations) *headlessly.Rules {
+			if d.Sentry == nil { // the fake borrows Sentry's settings
+				return nil
+			}
+			return d.Sentry.Rules
+		},
+		Build: func(headlessly.Destinations, forwarders.Deps) (forwarders.Destination, error) { return f, nil },
 	}
 }
 

@@ -3,8 +3,10 @@ package forwarders
 import (
 	"strings"
 
-	"github.com/headlessly/headlessly"
 	"github.com/valyala/fastjson"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/forwarders/rules"
 )
 
 // Reasons for which an event is not sent to a destination.
@@ -13,8 +15,8 @@ const (
 	SkipBot         = "bot"         // the user agent is a robot's
 	SkipUnmapped    = "unmapped"    // the destination takes no such events
 	SkipIntegration = "integration" // the sender switched the destination off
-	SkipRule        = "rule"        // a rule of the tenant dropped it
-	SkipSample      = "sample"      // outside the tenant's sample
+	SkipRule        = rules.Rule    // a rule of the tenant dropped it
+	SkipSample      = rules.Sample  // outside the tenant's sample
 )
 
 // Allowed says whether an event's consent state lets it go to a destination
@@ -51,18 +53,22 @@ func ConsentFor(consent, category string) (state string, ok bool) {
 }
 
 // gate decides whether an event goes to a destination, "" for yes.
-func gate(k *Kind, e *headlessly.Event) string {
+func gate(k *Kind, set *rules.Set, e *headlessly.Event) string {
+	allowed := e.Consent != "denied"
+	if !set.NoConsent() {
+		allowed = Allowed(e.Consent, set.Consent(k.Consent))
+	}
 	switch {
-	case !Allowed(e.Consent, k.Consent):
+	case !allowed:
 		return SkipConsent
-	case e.IsBot:
+	case e.IsBot && !set.Bots():
 		return SkipBot
 	case !k.Takes(e):
 		return SkipUnmapped
 	case strings.Contains(e.Context, `"integrations"`) && switchedOff(e.Context, k):
 		return SkipIntegration
 	}
-	return ""
+	return set.Drops(e)
 }
 
 // switchedOff reads Segment's integrations object: {"All": false, "PostHog": true}.

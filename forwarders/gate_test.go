@@ -3,6 +3,7 @@ package forwarders_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
@@ -69,4 +70,55 @@ func TestWhatIsSkippedIsCountedByReason(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestATenantsRulesDecide(t *testing.T) {
+	simulate(t, func(t *testing.T) {
+		f := newFake("a", nil)
+		b := newBench(t, f)
+		b.source.Set("acme", headlessly.Destinations{Sentry: &headlessly.SentryDestination{Rules: &headlessly.Rules{
+			Events: []string{"track"}, Bots: true, Rename: map[string]string{"Order Completed": "purchase"}, Consent: "marketing",
+		}}})
+		now := headlessly.SystemClock()
+		events := []*headlessly.Event{
+			forwardertest.Event("acme", headlessly.TypeTrack, 0, now), forwardertest.Event("acme", headlessly.TypePage, 1, now),
+			forwardertest.Event("acme", headlessly.TypeTrack, 2, now), forwardertest.Event("acme", headlessly.TypeTrack, 3, now),
+		}
+		events[2].IsBot = true
+		events[3].Consent = "analytics:granted,marketing:denied"
+		b.log.Events(events...)
+		r, stop := start(t, b.cfg)
+		eventually(t, "commit", func() bool { synctest.Wait(); return b.committed() == 1 })
+		stop()
+		s := r.Stats()[key("a")]
+		if s.Delivered != 2 || s.SkippedBy[forwarders.SkipRule] != 1 || s.SkippedBy[forwarders.SkipConsent] != 1 {
+			t.Errorf("got %+v", s)
+		}
+		if got := f.last[forwardertest.ID(0)].Event; got != "purchase" {
+			t.Errorf("sent as %q, want the name of the rules", got)
+		}
+		if events[0].Event != "Order Completed" {
+			t.Error("the log's event was changed")
+		}
+	})
+}
+
+func TestARateIsKept(t *testing.T) {
+	simulate(t, func(t *testing.T) {
+		f := newFake("a", nil)
+		f.limits.Items = 10
+		b := newBench(t, f)
+		b.source.Set("acme", headlessly.Destinations{Sentry: &headlessly.SentryDestination{Rules: &headlessly.Rules{PerSecond: 20}}})
+		_, stop := start(t, b.cfg)
+		b.events(200)
+		time.Sleep(5 * time.Second)
+		if got := f.delivered(); got < 90 || got > 130 {
+			t.Errorf("%d delivered in 5 seconds at 20 a second", got)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := f.delivered(); got != 200 {
+			t.Errorf("%d of 200 delivered in the end", got)
+		}
+		stop()
+	})
 }

@@ -3,10 +3,13 @@ package forwarders
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/headlessly/headlessly"
 	"golang.org/x/time/rate"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/forwarders/rules"
 )
 
 // shortWait is the longest wait for which a lane keeps its items in memory;
@@ -41,6 +44,7 @@ type lane struct {
 
 	mu       sync.Mutex
 	dest     Destination
+	rules    atomic.Pointer[rules.Set]
 	limits   Limits
 	version  uint64
 	queue    []*job // in order
@@ -81,15 +85,27 @@ func (l *lane) configure(d headlessly.Destinations, version uint64) bool {
 	if l.dest != nil && l.version == version {
 		return true
 	}
-	dest, err := l.kind.Build(d, Deps{Client: l.r.cfg.Client, Clock: l.r.cfg.Clock, Logger: l.r.cfg.Logger})
+	set, err := rules.Compile(l.kind.Rules(d))
+	if err != nil {
+		set = nil
+	}
+	l.rules.Store(set)
+	var dest Destination
+	if err == nil {
+		dest, err = l.kind.Build(d, Deps{Client: l.r.cfg.Client, Clock: l.r.cfg.Clock, Logger: l.r.cfg.Logger})
+	}
 	if err != nil {
 		dest = misconfigured{err}
 	}
 	l.dest, l.version, l.limits = dest, version, dest.Limits()
 	l.pace = pace{now: min(2, max(1, l.limits.InFlight)), max: max(1, l.limits.InFlight)}
 	l.rate = nil
-	if l.limits.PerSecond > 0 {
-		l.rate = rate.NewLimiter(rate.Limit(l.limits.PerSecond), max(l.limits.Items, int(l.limits.PerSecond)))
+	most := l.limits.PerSecond
+	if own := set.PerSecond(); own > 0 && (most == 0 || own < most) {
+		most = own
+	}
+	if most > 0 {
+		l.rate = rate.NewLimiter(rate.Limit(most), max(l.limits.Items, int(most)))
 	}
 	l.brk.succeeded() // new settings deserve a fresh try
 	return true
@@ -233,8 +249,9 @@ func (l *lane) call(batch []*job, dest Destination, limits Limits, suspect bool)
 	defer l.r.calls.Done()
 	release, ok := l.r.slots.acquire(l.r.work, suspect)
 	items := make([]Item, len(batch))
+	set := l.rules.Load()
 	for i, j := range batch {
-		items[i] = Item{Event: j.event, Attempts: j.attempts, Replay: j.replay}
+		items[i] = Item{Event: set.Apply(j.event), Attempts: j.attempts, Replay: j.replay}
 	}
 	start := l.r.cfg.Clock()
 	var results []Result

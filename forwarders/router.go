@@ -202,11 +202,6 @@ func (r *Router) plan(groups []group, e *headlessly.Event, size int64, fr *frame
 			continue
 		}
 		key := Key{e.Tenant, k.Name}
-		if reason := gate(k, e); reason != "" {
-			r.counters(key).skip(reason)
-			continue
-		}
-		j := &job{event: e, size: size, frame: fr}
 		at := -1
 		for i := range groups {
 			if groups[i].lane.key == key {
@@ -215,16 +210,24 @@ func (r *Router) plan(groups []group, e *headlessly.Event, size int64, fr *frame
 			}
 		}
 		if at < 0 {
+			at = len(groups)
 			groups = append(groups, group{lane: r.lane(key, k, d, version)})
-			at = len(groups) - 1
 		}
-		groups[at].jobs = append(groups[at].jobs, j)
+		g := &groups[at]
+		if reason := gate(k, g.lane.rules.Load(), e); reason != "" {
+			g.lane.count.skip(reason)
+			continue
+		}
+		g.jobs = append(g.jobs, &job{event: e, size: size, frame: fr})
 	}
 	return groups
 }
 
 // hand offers jobs to their lane and parks what it does not take.
 func (r *Router) hand(ctx context.Context, g group, behind bool) {
+	if len(g.jobs) == 0 {
+		return
+	}
 	g.lane.count.accept(pending, int64(len(g.jobs)))
 	taken, no := g.lane.offer(g.jobs)
 	rest := g.jobs[taken:]

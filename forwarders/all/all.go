@@ -7,6 +7,7 @@ package all
 import (
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/ga4"
+	"github.com/headlessly/headlessly/forwarders/http"
 	"github.com/headlessly/headlessly/forwarders/posthog"
 	"github.com/headlessly/headlessly/forwarders/sentry"
 )
@@ -17,5 +18,6 @@ func Registry() forwarders.Registry {
 		ga4.Kind(),
 		sentry.Kind(),
 		posthog.Kind(),
+		http.Kind(),
 	}
 }

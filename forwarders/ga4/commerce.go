@@ -2,7 +2,6 @@ package ga4
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders/payload"
@@ -39,7 +38,7 @@ func (h *hit) commerce(e *headlessly.Event, props map[string]json.RawMessage) {
 	}
 	move("currency", "currency")
 	if e.HasRevenue {
-		h.params = append(h.params, field{"value", value{text: decimal(e.RevenueE4), number: true}})
+		h.params = append(h.params, field{"value", value{text: payload.Decimal(e.RevenueE4), number: true}})
 	} else {
 		move("value", "value", "total", "revenue")
 	}
@@ -129,22 +128,4 @@ func product(m map[string]json.RawMessage) item {
 		more++
 	}
 	return it
-}
-
-// decimal writes ten-thousandths as a decimal number.
-func decimal(e4 int64) string {
-	sign := ""
-	u := uint64(e4) //nolint:gosec // negative numbers are turned below
-	if e4 < 0 {
-		sign, u = "-", -u
-	}
-	text := strconv.FormatUint(u/10_000, 10)
-	if rest := u % 10_000; rest > 0 {
-		four := strconv.FormatUint(10_000+rest, 10)[1:]
-		for four[len(four)-1] == '0' {
-			four = four[:len(four)-1]
-		}
-		text += "." + four
-	}
-	return sign + text
 }

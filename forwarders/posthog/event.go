@@ -137,7 +137,7 @@ func common(e *headlessly.Event) posthog.Properties {
 	text("release", e.Release)
 	text("environment", e.Environment)
 	if e.HasRevenue {
-		p["revenue"] = json.Number(decimal(e.RevenueE4))
+		p["revenue"] = json.Number(payload.Decimal(e.RevenueE4))
 		text("currency", e.Currency)
 	}
 	place(e, p)
@@ -172,19 +172,4 @@ func device(d string) string {
 		return ""
 	}
 	return strings.ToUpper(d[:1]) + d[1:]
-}
-
-// decimal writes ten-thousandths as a decimal number.
-func decimal(e4 int64) string {
-	sign := ""
-	u := uint64(e4) //nolint:gosec // negative numbers are turned below
-	if e4 < 0 {
-		sign, u = "-", -u
-	}
-	whole, rest := u/10_000, u%10_000
-	text := strings.TrimRight(pad(rest), "0")
-	if text == "" {
-		return sign + utoa(whole)
-	}
-	return sign + utoa(whole) + "." + text
 }

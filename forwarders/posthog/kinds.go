@@ -2,7 +2,6 @@ package posthog
 
 import (
 	"encoding/json"
-	"strconv"
 
 	posthog "github.com/posthog/posthog-go"
 
@@ -145,8 +144,3 @@ func frame(f payload.Frame, platform string) map[string]any {
 	}
 	return m
 }
-
-func utoa(u uint64) string { return strconv.FormatUint(u, 10) }
-
-// pad writes a number below 10,000 with four digits.
-func pad(u uint64) string { return strconv.FormatUint(10_000+u, 10)[1:] }

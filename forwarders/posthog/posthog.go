@@ -38,6 +38,7 @@ func Kind() forwarders.Kind {
 		Consent:   []string{"analytics", "statistics"},
 		Connected: func(d headlessly.Destinations) bool { return d.PostHog != nil && d.PostHog.APIKey.Set() },
 		Takes:     func(e *headlessly.Event) bool { return e.Type != headlessly.TypeSession },
+		Rules:     func(d headlessly.Destinations) *headlessly.Rules { return d.PostHog.Rules },
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
 			dest, err := New(*d.PostHog, deps)
 			if err != nil {

@@ -37,6 +37,7 @@ func Kind() forwarders.Kind {
 		Takes: func(e *headlessly.Event) bool {
 			return e.Type == headlessly.TypeError || e.Type == headlessly.TypeMessage
 		},
+		Rules: func(d headlessly.Destinations) *headlessly.Rules { return d.Sentry.Rules },
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
 			return New(*d.Sentry, deps)
 		},
