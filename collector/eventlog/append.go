@@ -29,8 +29,7 @@ type appender struct {
 	full   error // until there is room
 	away   error // the cluster does not answer
 
-	idle bool          // the committer sleeps
-	wake chan struct{} // and is woken here
+	anyFrame, fullFrame sync.Cond
 
 	frameBytes, maxWaiting, maxRecord int
 }
@@ -43,7 +42,7 @@ func (a *appender) init(cfg Config, room int) {
 	a.frameBytes = min(cfg.FrameBytes, room)
 	a.maxWaiting = cfg.MaxWaiting
 	a.maxRecord = room - headerSize - entrySize
-	a.wake = make(chan struct{}, 1)
+	a.anyFrame.L, a.fullFrame.L = &a.mu, &a.mu
 }
 
 // Append implements [headlessly.Appender]. Records that fit in no open frame go
@@ -120,10 +119,6 @@ func (a *appender) put(records []headlessly.Record) (p place, err error) {
 		}
 		p.last = f
 	}
-	if a.idle {
-		a.idle = false
-		a.wake <- struct{}{}
-	}
 	return p, nil
 }
 
@@ -147,36 +142,47 @@ func (a *appender) frameFor(n int) *frame {
 			return f
 		}
 		a.sealed = append(a.sealed, f)
+		a.fullFrame.Signal()
 	}
 	var b buffers
 	if last := len(a.free) - 1; last >= 0 {
 		b, a.free = a.free[last], a.free[:last]
 	}
 	a.open = newFrame(b.data, b.table)
+	a.anyFrame.Signal()
 	return a.open
 }
 
-// next takes the oldest frame, sleeping until there is one. It gives nil once
-// the log is closed and nothing is left.
-func (a *appender) next() *frame {
+// ready blocks until there is a frame, with full until there is a full one. It
+// is false once the log is closed and nothing is left.
+func (a *appender) ready(full bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for {
-		a.mu.Lock()
-		if f := a.take(); f != nil || a.closed {
-			a.mu.Unlock()
-			return f
+		switch {
+		case len(a.sealed) > 0 || !full && a.open != nil:
+			return true
+		case a.closed:
+			return false
+		case full:
+			a.fullFrame.Wait()
+		default:
+			a.anyFrame.Wait()
 		}
-		a.idle = true
-		a.mu.Unlock()
-		<-a.wake
 	}
 }
 
-// take gives the oldest frame or nil.
-func (a *appender) take() *frame {
+// take gives the oldest frame, with full only a full one, or nil.
+func (a *appender) take(full bool) *frame {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if len(a.sealed) > 0 {
 		f := a.sealed[0]
 		a.sealed = a.sealed[1:]
 		return f
+	}
+	if full {
+		return nil
 	}
 	f := a.open
 	a.open = nil
@@ -200,7 +206,7 @@ func (a *appender) finish(f *frame, seq uint64, err error) {
 }
 
 // end refuses everything from now on, with failed or as closed, and wakes the
-// committer.
+// committers.
 func (a *appender) end(failed error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -209,10 +215,8 @@ func (a *appender) end(failed error) {
 	} else if a.failed == nil {
 		a.failed = failed
 	}
-	if a.idle {
-		a.idle = false
-		a.wake <- struct{}{}
-	}
+	a.anyFrame.Broadcast()
+	a.fullFrame.Broadcast()
 }
 
 // setFull refuses appends while err is not nil.

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/headlessly/headlessly"
+	"github.com/klauspost/compress/zstd"
 	"github.com/nats-io/nats.go"
 )
 
@@ -72,28 +74,60 @@ func (q *ackQueue) listen(nc *nats.Conn, run string) (err error) {
 	return err
 }
 
-// commitLoop sends one frame at a time and releases its waiters after the ack.
-// While it waits, the next frame fills.
-func (l *Log) commitLoop() {
-	defer close(l.drained)
-	for {
-		f := l.next()
+// committer sends frames. There are two: one takes whatever there is, so a
+// frame gathers what comes during one fsync; the other takes full frames only,
+// so that the next one is on its way while the disk works.
+type committer struct {
+	log  *Log
+	full bool
+	enc  encoder
+	acks ackQueue
+}
+
+func (l *Log) newCommitter(full bool) (*committer, error) {
+	c := &committer{log: l, full: full, enc: encoder{id: l.id, compressOver: l.cfg.CompressOver}}
+	var err error
+	c.enc.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("zstd writer: %w", err)
+	}
+	if err := c.acks.listen(l.pub, hex.EncodeToString(randomBytes(l.cfg.Rand, 8))); err != nil {
+		return nil, fmt.Errorf("listen for acks: %w", err)
+	}
+	return c, nil
+}
+
+// run sends frames and releases their waiters after the ack, until the log is
+// closed and none is left.
+func (c *committer) run() {
+	l := c.log
+	for l.ready(c.full) {
+		l.sending.Lock()
+		f := l.take(c.full)
 		if f == nil {
-			return
+			l.sending.Unlock()
+			continue
 		}
-		l.commit(f)
+		c.commit(f)
 	}
 }
 
-// commit makes one frame durable and tells its waiters.
-func (l *Log) commit(f *frame) {
+// commit makes one frame durable and tells its waiters. It unlocks sending once
+// the frame is on its way, so frames are stored in the order of their records.
+func (c *committer) commit(f *frame) {
+	l := c.log
 	records := f.count()
-	payload := l.enc.encode(f)
+	payload := c.enc.encode(f)
 	size, start := len(payload), l.cfg.Clock()
-	var seq uint64
 	err := l.roomFor(size)
+	var sent *nats.Msg
 	if err == nil {
-		seq, err = l.publish(payload)
+		sent, err = c.send(payload)
+	}
+	l.sending.Unlock()
+	var seq uint64
+	if err == nil {
+		seq, err = c.await(sent)
 	}
 	if err == nil {
 		err = l.syncNewBlocks()
@@ -117,47 +151,49 @@ func (l *Log) commit(f *frame) {
 func (l *Log) fail(err error) {
 	l.cfg.Logger.Error("log failed; nothing is accepted until a restart", slog.Any("error", err))
 	l.end(err)
-	l.mu.Lock()
-	var left []*frame
-	for f := l.take(); f != nil; f = l.take() {
-		left = append(left, f)
-	}
-	l.mu.Unlock()
-	for _, f := range left {
+	for f := l.take(false); f != nil; f = l.take(false) {
 		l.finish(f, 0, err)
 	}
 }
 
-// publish sends a frame and waits for its ack.
-func (l *Log) publish(payload []byte) (uint64, error) {
-	q := &l.acks
+// send puts a frame on its way.
+func (c *committer) send(payload []byte) (*nats.Msg, error) {
+	q := &c.acks
 	q.sent++
 	token := strconv.FormatUint(q.sent, 36)
-	msg := &nats.Msg{Subject: l.names.subject, Reply: q.inbox + token, Data: payload}
-	if l.srv == nil {
+	msg := &nats.Msg{Subject: c.log.names.subject, Reply: q.inbox + token, Data: payload}
+	if c.log.srv == nil {
 		msg.Header = nats.Header{hdrMsgID: []string{q.run + token}}
-		return l.publishCluster(msg)
 	}
-	return l.publishEmbedded(msg)
+	if err := c.log.pub.PublishMsg(msg); err != nil && c.log.srv != nil {
+		return nil, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, err)
+	}
+	return msg, nil // a cluster may come back: await sends again
 }
 
-// publishEmbedded waits until the ack comes or it is certain that none will.
-func (l *Log) publishEmbedded(msg *nats.Msg) (uint64, error) {
-	if err := l.pub.PublishMsg(msg); err != nil {
-		return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, err)
+// await waits for the ack of what was sent.
+func (c *committer) await(sent *nats.Msg) (uint64, error) {
+	if c.log.srv == nil {
+		return c.awaitCluster(sent)
 	}
+	return c.awaitEmbedded(sent)
+}
+
+// awaitEmbedded waits until the ack comes or it is certain that none will.
+func (c *committer) awaitEmbedded(sent *nats.Msg) (uint64, error) {
+	l := c.log
 	probe := &nats.Msg{
-		Subject: msg.Subject, Reply: msg.Reply + "p",
+		Subject: sent.Subject, Reply: sent.Reply + "p",
 		Header: nats.Header{hdrExpected: []string{strconv.FormatUint(math.MaxUint64, 10)}},
 	}
 	timer := time.NewTimer(probeAfter)
 	defer timer.Stop()
 	for waited := time.Duration(0); waited < l.cfg.AckTimeout; {
 		select {
-		case m := <-l.acks.ch:
+		case m := <-c.acks.ch:
 			switch m.Subject {
-			case msg.Reply:
-				return l.judge(m)
+			case sent.Reply:
+				return judge(m)
 			case probe.Reply:
 				// The stream takes its messages in order: it is past ours.
 				return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, errDropped)
@@ -176,7 +212,7 @@ func (l *Log) publishEmbedded(msg *nats.Msg) (uint64, error) {
 }
 
 // judge reads the embedded server's answer.
-func (l *Log) judge(m *nats.Msg) (uint64, error) {
+func judge(m *nats.Msg) (uint64, error) {
 	a, err := readAnswer(m)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", headlessly.ErrLogFailed, err)
@@ -187,42 +223,43 @@ func (l *Log) judge(m *nats.Msg) (uint64, error) {
 	return a.Seq, nil
 }
 
-// publishCluster sends until some leader has acknowledged.
-func (l *Log) publishCluster(msg *nats.Msg) (uint64, error) {
+// awaitCluster sends again until some leader has acknowledged.
+func (c *committer) awaitCluster(sent *nats.Msg) (uint64, error) {
+	l := c.log
 	ctx, cancel := context.WithTimeout(l.stopped, l.cfg.AckTimeout)
 	defer cancel()
 	last := errNoAnswer
 	for {
-		wait := resendAfter
-		if err := l.pub.PublishMsg(msg); err != nil {
-			last, wait = err, resendPause
+		seq, again, err := c.awaitOnce(ctx, sent.Reply)
+		if !again {
+			l.setAway(nil)
+			return seq, err
 		}
-		seq, again, err := l.awaitCluster(ctx, msg.Reply, wait)
-		if again {
-			if err != nil {
-				last = err
-				pause(ctx, resendPause)
-			}
-			if ctx.Err() == nil {
-				continue
-			}
-			err = fmt.Errorf("%w: the cluster did not take a frame in %s: %w", headlessly.ErrLogBusy, l.cfg.AckTimeout, last)
-			l.setAway(err)
-			return 0, err
+		if err != nil {
+			last = err
+			pause(ctx, resendPause)
 		}
-		l.setAway(nil)
-		return seq, err
+		if ctx.Err() != nil {
+			break
+		}
+		if err := l.pub.PublishMsg(sent); err != nil {
+			last = err
+			pause(ctx, resendPause)
+		}
 	}
+	err := fmt.Errorf("%w: the cluster did not take a frame in %s: %w", headlessly.ErrLogBusy, l.cfg.AckTimeout, last)
+	l.setAway(err)
+	return 0, err
 }
 
-// awaitCluster waits for one answer; again says that the frame should be sent
-// once more.
-func (l *Log) awaitCluster(ctx context.Context, reply string, wait time.Duration) (seq uint64, again bool, err error) {
-	timer := time.NewTimer(wait)
+// awaitOnce waits for one answer; again says that the frame should be sent once
+// more.
+func (c *committer) awaitOnce(ctx context.Context, reply string) (seq uint64, again bool, err error) {
+	timer := time.NewTimer(resendAfter)
 	defer timer.Stop()
 	for {
 		select {
-		case m := <-l.acks.ch:
+		case m := <-c.acks.ch:
 			if m.Subject != reply {
 				continue // an answer to a frame given up before
 			}

@@ -57,6 +57,10 @@ type Config struct {
 	Clock  headlessly.Clock
 	Logger *slog.Logger
 	Rand   io.Reader
+
+	// Set by tests, to show that a log without them is found out: a server that
+	// does not sync, one whose lack of syncs is not noticed, folders not synced.
+	syncOff, relaxed, noFolderSync bool
 }
 
 const (

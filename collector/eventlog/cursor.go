@@ -18,24 +18,26 @@ const (
 	cursorLogID = "~logid" // the log's id, on a cluster
 )
 
-// cursorSize is the length of a stored cursor: version, sequence, CRC32C.
-const cursorSize = 13
+// A stored cursor is: version, log id, sequence, CRC32C.
+const (
+	cursorVersion = 1
+	cursorSize    = 1 + len(logID{}) + 8 + 4
+)
 
-const cursorVersion = 1
-
-func encodeCursor(seq uint64) []byte {
-	b := make([]byte, 0, cursorSize)
-	b = append(b, cursorVersion)
+func encodeCursor(id logID, seq uint64) []byte {
+	b := append(make([]byte, 0, cursorSize), cursorVersion)
+	b = append(b, id[:]...)
 	b = binary.LittleEndian.AppendUint64(b, seq)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 func decodeCursor(b []byte) (uint64, error) {
+	const seqAt, crcAt = 1 + len(logID{}), cursorSize - 4
 	if len(b) != cursorSize || b[0] != cursorVersion ||
-		binary.LittleEndian.Uint32(b[9:]) != crc32.Checksum(b[:9], castagnoli) {
+		binary.LittleEndian.Uint32(b[crcAt:]) != crc32.Checksum(b[:crcAt], castagnoli) {
 		return 0, fmt.Errorf("cursor of %d bytes is unreadable", len(b))
 	}
-	return binary.LittleEndian.Uint64(b[1:]), nil
+	return binary.LittleEndian.Uint64(b[seqAt:]), nil
 }
 
 // Committed implements [headlessly.LogReader].
@@ -97,7 +99,7 @@ func (l *Log) Forget(ctx context.Context, reader string) error {
 
 // storeCursor makes one cursor durable.
 func (l *Log) storeCursor(ctx context.Context, name string, seq uint64) error {
-	return l.put1(ctx, l.names.cursors, l.names.cursor+name, encodeCursor(seq))
+	return l.put1(ctx, l.names.cursors, l.names.cursor+name, encodeCursor(l.id, seq))
 }
 
 // put1 publishes one message to a stream and waits until it is durable.

@@ -74,7 +74,7 @@ func (d *diskWatch) sync(clock headlessly.Clock) error {
 // syncNewBlocks makes sure that the files written so far are found after a
 // power cut.
 func (l *Log) syncNewBlocks() error {
-	if l.srv == nil {
+	if l.srv == nil || l.cfg.noFolderSync {
 		return nil
 	}
 	if err := l.disk.sync(l.cfg.Clock); err != nil {
@@ -90,4 +90,19 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncTree syncs dir, the folders in it, and the one that names it: the server
+// makes the folders of a stream without syncing those that name them.
+func syncTree(dir string) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if d.Name() == quarantineDir {
+			return fs.SkipDir
+		}
+		return syncDir(path)
+	})
+	return errors.Join(err, syncDir(filepath.Dir(dir)))
 }

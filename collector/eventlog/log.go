@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/headlessly/headlessly"
-	"github.com/klauspost/compress/zstd"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,16 +32,17 @@ type Log struct {
 	read   jetstream.JetStream
 
 	appender
-	acks    ackQueue
-	enc     encoder
-	dec     *decoder
-	last    atomic.Uint64 // newest durable sequence known here
-	trimmed atomic.Uint64 // frames up to here went by Trim or never were
-	news    broadcast     // new frames
-	cursors cursorCache
-	parked  parkedState
-	stats   counters
-	salvage salvageReport
+	sending     sync.Mutex // held from taking a frame until it is on its way
+	writers     [2]*committer
+	dec         *decoder
+	last        atomic.Uint64 // newest durable sequence known here
+	trimmed     atomic.Uint64 // frames up to here went by Trim or never were
+	news        broadcast     // new frames
+	cursors     cursorCache
+	parked      parkedState
+	stats       counters
+	salvage     salvageReport
+	quarantined atomic.Int64
 
 	used    atomic.Int64 // bytes of the events stream
 	disk    diskWatch
@@ -109,19 +109,17 @@ func (l *Log) connect(ctx context.Context) (err error) {
 	if err := openStreams(ctx, l.js, l.names, l.cfg); err != nil {
 		return err
 	}
-	if l.dec, err = newDecoder(); err != nil {
-		return err
-	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return fmt.Errorf("zstd writer: %w", err)
-	}
-	l.enc = encoder{compressOver: l.cfg.CompressOver, zstd: z}
-	return nil
+	l.dec, err = newDecoder()
+	return err
 }
 
 // prepare brings what is kept in memory in line with the store.
 func (l *Log) prepare(ctx context.Context) error {
+	if l.srv != nil {
+		if err := syncTree(l.cfg.Dir); err != nil {
+			return fmt.Errorf("sync log folder: %w", err)
+		}
+	}
 	room := int(l.pub.MaxPayload()) - frameRoom
 	l.appender.init(l.cfg, room)
 	if err := l.loadCursors(ctx); err != nil {
@@ -130,7 +128,13 @@ func (l *Log) prepare(ctx context.Context) error {
 	if err := l.loadID(ctx); err != nil {
 		return err
 	}
-	l.enc.id = l.id
+	for i := range l.writers {
+		c, err := l.newCommitter(i > 0)
+		if err != nil {
+			return err
+		}
+		l.writers[i] = c
+	}
 	if err := l.loadLast(ctx); err != nil {
 		return err
 	}
@@ -139,7 +143,14 @@ func (l *Log) prepare(ctx context.Context) error {
 
 // start begins the background work.
 func (l *Log) start() {
-	l.work.Go(l.commitLoop)
+	l.work.Go(func() {
+		var committing sync.WaitGroup
+		for _, c := range l.writers {
+			committing.Go(c.run)
+		}
+		committing.Wait()
+		close(l.drained)
+	})
 	l.work.Go(l.keepLoop)
 }
 

@@ -10,12 +10,13 @@ import (
 	"github.com/headlessly/headlessly"
 )
 
-// A pack is: version, count (2 bytes), the items, CRC32C. See FORMAT.md. Tenant,
-// destination and state are in its subject.
+// A pack is: version, log id, count (2 bytes), the items, CRC32C. See FORMAT.md.
+// Tenant, destination and state are in its subject.
 
 const (
 	packVersion = 1
-	packHeader  = 3
+	packCount   = 1 + len(logID{})
+	packHeader  = packCount + 2
 	packCRC     = 4
 )
 
@@ -48,9 +49,10 @@ func (p *pack) add(it headlessly.ParkedItem) {
 	p.count++
 }
 
-func (p *pack) encode() []byte {
+func (p *pack) encode(id logID) []byte {
 	b := make([]byte, 0, p.size())
 	b = append(b, packVersion)
+	b = append(b, id[:]...)
 	b = binary.LittleEndian.AppendUint16(b, uint16(p.count)) //nolint:gosec // at most maxPackItems
 	b = append(b, p.body...)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -69,7 +71,7 @@ func decodePack(b []byte) ([]headlessly.ParkedItem, error) {
 	if body[0] != packVersion {
 		return nil, fmt.Errorf("pack of parked items has version %d, this program knows %d", body[0], packVersion)
 	}
-	count := int(binary.LittleEndian.Uint16(body[1:]))
+	count := int(binary.LittleEndian.Uint16(body[packCount:]))
 	if count > maxPackItems {
 		return nil, fmt.Errorf("pack says it has %d items", count)
 	}

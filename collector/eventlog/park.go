@@ -81,7 +81,7 @@ func (l *Log) parkGroup(ctx context.Context, key string, items []headlessly.Park
 		if p.size() > room {
 			return &RecordTooLargeError{Size: p.size(), Max: room}
 		}
-		if err := l.put1(ctx, l.names.parked, l.names.park+key+strconv.Itoa(p.count), p.encode()); err != nil {
+		if err := l.put1(ctx, l.names.parked, l.names.park+key+strconv.Itoa(p.count), p.encode(l.id)); err != nil {
 			return err
 		}
 	}

@@ -120,15 +120,20 @@ func (r *reader) frame(m stored) error {
 			return err
 		}
 	}
+	return r.decoded(m)
+}
+
+// decoded yields one message.
+func (r *reader) decoded(m stored) error {
 	records, err := r.log.dec.decode(m.data)
-	if err == nil && len(records) == 0 {
-		return r.gap(m.seq) // padding, see FORMAT.md
-	}
 	r.next = m.seq + 1
-	if err != nil {
+	switch {
+	case err != nil:
 		r.log.stats.corrupt.Add(1)
 		r.log.quarantine(m, err)
 		return r.give(headlessly.Frame{}, &headlessly.CorruptError{Seq: m.seq, Err: err})
+	case len(records) == 0: // padding, see FORMAT.md
+		return r.lost(m.seq, m.seq)
 	}
 	return r.give(headlessly.Frame{Seq: m.seq, Time: m.time, Records: records}, nil)
 }
@@ -140,13 +145,38 @@ func (r *reader) give(f headlessly.Frame, err error) error {
 	return nil
 }
 
-// gap passes over next to to, telling the receiver unless they were trimmed.
+// gap passes over next to to, which the store did not give: what the block
+// files still hold of them is yielded, and the receiver is told of the rest,
+// unless they were trimmed.
 func (r *reader) gap(to uint64) error {
-	from := max(r.next, r.log.trimmed.Load()+1)
-	r.next = to + 1
-	if from > to {
+	r.next = max(r.next, r.log.trimmed.Load()+1)
+	if r.next > to {
+		r.next = to + 1
 		return nil
 	}
+	found, err := r.log.searchBlocks(r.next, to)
+	if err != nil {
+		r.log.cfg.Logger.Error("log blocks not searched", slog.Any("error", err))
+	}
+	for _, m := range found {
+		if m.seq > r.next {
+			if err := r.lost(r.next, m.seq-1); err != nil {
+				return err
+			}
+		}
+		if err := r.decoded(m); err != nil {
+			return err
+		}
+	}
+	if r.next > to {
+		return nil
+	}
+	return r.lost(r.next, to)
+}
+
+// lost tells the receiver that frames are missing.
+func (r *reader) lost(from, to uint64) error {
+	r.next = to + 1
 	r.log.stats.gaps.Add(to - from + 1)
 	r.log.cfg.Logger.Error("log frames are missing", slog.Uint64("from", from), slog.Uint64("to", to))
 	return r.give(headlessly.Frame{}, &headlessly.GapError{From: from, To: to})
@@ -179,14 +209,8 @@ func (r *reader) missing(ctx context.Context) error {
 		// The store forgot its end while running.
 		return r.gap(r.log.last.Load())
 	}
-	seq := r.next
-	r.next++
-	r.log.stats.corrupt.Add(1)
-	r.log.cfg.Logger.Error("log frame is unreadable", slog.Uint64("seq", seq))
-	return r.give(headlessly.Frame{}, &headlessly.CorruptError{Seq: seq, Err: errUnreadable})
+	return r.gap(r.next)
 }
-
-var errUnreadable = errors.New("the store cannot read it or has lost it")
 
 // await blocks until there may be a frame next.
 func (l *Log) await(ctx context.Context, news <-chan struct{}, next uint64) error {

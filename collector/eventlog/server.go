@@ -19,28 +19,7 @@ const startTimeout = 10 * time.Minute
 // startServer runs a JetStream server inside this process, without a listener,
 // and makes sure that it syncs each write.
 func startServer(ctx context.Context, cfg Config) (*server.Server, error) {
-	return startServerWith(ctx, cfg, serverOptions(cfg.Dir))
-}
-
-// serverOptions is how the embedded server runs: every write is followed by an
-// fsync before it is acknowledged.
-func serverOptions(dir string) *server.Options {
-	return &server.Options{
-		ServerName:             "headlessly",
-		DontListen:             true,
-		NoSigs:                 true,
-		JetStream:              true,
-		DisableJetStreamBanner: true,
-		StoreDir:               dir,
-		SyncAlways:             true,
-		MaxPayload:             maxPayload,
-		JetStreamMaxMemory:     64 << 20,
-		JetStreamMaxStore:      math.MaxInt64 / 4, // Config.MaxBytes and Reserve decide
-	}
-}
-
-func startServerWith(ctx context.Context, cfg Config, opts *server.Options) (*server.Server, error) {
-	srv, err := server.NewServer(opts)
+	srv, err := server.NewServer(serverOptions(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("embedded log server: %w", err)
 	}
@@ -61,11 +40,28 @@ func startServerWith(ctx context.Context, cfg Config, opts *server.Options) (*se
 		stopServer(srv)
 		return nil, errors.New("embedded log server did not start")
 	}
-	if err := checkSyncAlways(srv); err != nil {
+	if err := checkSyncAlways(srv); err != nil && !cfg.relaxed {
 		stopServer(srv)
 		return nil, err
 	}
 	return srv, nil
+}
+
+// serverOptions is how the embedded server runs: every write is followed by an
+// fsync before it is acknowledged.
+func serverOptions(cfg Config) *server.Options {
+	return &server.Options{
+		ServerName:             "headlessly",
+		DontListen:             true,
+		NoSigs:                 true,
+		JetStream:              true,
+		DisableJetStreamBanner: true,
+		StoreDir:               cfg.Dir,
+		SyncAlways:             !cfg.syncOff && !cfg.relaxed,
+		MaxPayload:             maxPayload,
+		JetStreamMaxMemory:     64 << 20,
+		JetStreamMaxStore:      math.MaxInt64 / 4, // Config.MaxBytes and Reserve decide
+	}
 }
 
 // checkSyncAlways reads back what the running store does, whatever was asked.

@@ -40,7 +40,7 @@ func (l *Log) openStore(ctx context.Context) error {
 		return err
 	}
 	l.unlock = unlock
-	if l.id, err = fileID(dir, l.cfg.Rand); err != nil {
+	if l.id, err = fileID(dir, l.names.events, l.cfg.Rand); err != nil {
 		return err
 	}
 	if err := l.repairStore(ctx); err != nil {
@@ -54,7 +54,7 @@ func (l *Log) openStore(ctx context.Context) error {
 }
 
 // fileID reads the log's id, making one for a new log.
-func fileID(dir string, random io.Reader) (id logID, err error) {
+func fileID(dir, events string, random io.Reader) (id logID, err error) {
 	path := filepath.Join(dir, idFile)
 	b, err := os.ReadFile(path) //nolint:gosec // the operator's own folder
 	if err == nil {
@@ -69,6 +69,9 @@ func fileID(dir string, random io.Reader) (id logID, err error) {
 	}
 	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return id, fmt.Errorf("log id: %w", err)
+	}
+	if b, err := firstFrame(filepath.Join(streamsDir(dir), events, "msgs")); err == nil {
+		copy(id[:], b[offLogID:]) // the file was lost
 	}
 	return id, writeSynced(path, []byte(hex.EncodeToString(id[:])+"\n"))
 }
@@ -159,9 +162,6 @@ func (l *Log) loadLast(ctx context.Context) error {
 	}
 	l.last.Store(state.LastSeq)
 	l.used.Store(int64(state.Bytes)) //nolint:gosec // a size on disk
-	if err := l.acks.listen(l.pub, hex.EncodeToString(randomBytes(l.cfg.Rand, 8))); err != nil {
-		return fmt.Errorf("listen for acks: %w", err)
-	}
 	if l.srv == nil {
 		_, err := l.sub.Subscribe(l.names.hint, func(m *nats.Msg) { l.heard(m.Data) })
 		if err != nil {
@@ -190,8 +190,13 @@ func (l *Log) pad(ctx context.Context) error {
 	if lost > maxPad {
 		return fmt.Errorf("log ends at %d, but a reader has finished %d; restore the folder from a backup, or remove the cursors to read all again", from-1, want)
 	}
+	c := l.writers[0]
 	for l.last.Load() < want {
-		seq, err := l.publish(l.enc.encode(newFrame(nil, nil)))
+		sent, err := c.send(c.enc.encode(newFrame(nil, nil)))
+		if err != nil {
+			return fmt.Errorf("pad log: %w", err)
+		}
+		seq, err := c.await(sent)
 		if err != nil {
 			return fmt.Errorf("pad log: %w", err)
 		}

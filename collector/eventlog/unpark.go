@@ -2,10 +2,11 @@ package eventlog
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +45,24 @@ func (b *bitmap) count() (n int64) {
 		}
 	}
 	return n
+}
+
+// A stored bitmap is: version, log id, bits, CRC32C.
+const goneVersion = 1
+
+func encodeGone(id logID, bits bitmap) []byte {
+	b := append([]byte{goneVersion}, id[:]...)
+	b = append(b, bits[:]...)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func decodeGone(b []byte) (bits bitmap, err error) {
+	const bitsAt, crcAt = 1 + len(logID{}), 1 + len(logID{}) + len(bits)
+	if len(b) != crcAt+4 || b[0] != goneVersion || binary.LittleEndian.Uint32(b[crcAt:]) != crc32.Checksum(b[:crcAt], castagnoli) {
+		return bits, fmt.Errorf("%d bytes are no record of removed items", len(b))
+	}
+	copy(bits[:], b[bitsAt:])
+	return bits, nil
 }
 
 func (p *parkedState) isGone(pack uint64, i int) bool {
@@ -133,7 +152,7 @@ func (l *Log) removeFrom(ctx context.Context, s jetstream.Stream, seq uint64, it
 		}
 	}
 	if g.bits.count() < int64(g.size) {
-		if err := l.put1(ctx, l.names.parked, l.goneSubject(seq), g.bits[:]); err != nil {
+		if err := l.put1(ctx, l.names.parked, l.goneSubject(seq), encodeGone(l.id, g.bits)); err != nil {
 			return err
 		}
 		l.parked.put(seq, g)
@@ -194,8 +213,13 @@ func (l *Log) loadGone(ctx context.Context, s jetstream.Stream, subject string) 
 		l.cfg.Logger.Warn("record of removed parked items is unreadable", slog.Uint64("pack", pack), slog.Any("error", err))
 		return nil
 	}
+	bits, err := decodeGone(m.Data)
+	if err != nil {
+		l.cfg.Logger.Warn("record of removed parked items is unreadable", slog.Uint64("pack", pack), slog.Any("error", err))
+		return nil
+	}
 	of, err := s.GetMsg(ctx, pack)
-	if errors.Is(err, jetstream.ErrMsgNotFound) || len(m.Data) != len(bitmap{}) {
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return s.Purge(ctx, jetstream.WithPurgeSubject(subject))
 	}
 	if err != nil {
@@ -205,7 +229,7 @@ func (l *Log) loadGone(ctx context.Context, s jetstream.Stream, subject string) 
 	if err != nil {
 		return nil //nolint:nilerr // not ours
 	}
-	copy(g.bits[:], slices.Clone(m.Data))
+	g.bits = bits
 	l.parked.put(pack, g)
 	return nil
 }
