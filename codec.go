@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // The binary form of Event and Rejected is the protobuf wire format of
@@ -143,9 +144,17 @@ func (e *Event) MarshalBinary() ([]byte, error) { return e.AppendBinary(nil) }
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler. It copies data once
 // and replaces the whole event but LogSeq.
-func (e *Event) UnmarshalBinary(data []byte) error {
+func (e *Event) UnmarshalBinary(data []byte) error { return e.decode(string(data)) }
+
+// UnmarshalShared is UnmarshalBinary without the copy: the event's texts are
+// parts of data, which must not change while the event is in use.
+func (e *Event) UnmarshalShared(data []byte) error {
+	return e.decode(unsafe.String(unsafe.SliceData(data), len(data))) //nolint:gosec // the caller keeps data as it is
+}
+
+func (e *Event) decode(s string) error {
 	*e = Event{LogSeq: e.LogSeq}
-	err := fields(string(data), func(f field) {
+	err := fields(s, func(f field) {
 		if p := e.stringField(f.num); p != nil {
 			*p = f.s
 			return

@@ -49,6 +49,9 @@ func TestEventSurvivesTheBinaryForm(t *testing.T) {
 		if got != want {
 			t.Fatalf("got %+v\nwant %+v", got, want)
 		}
+		if err := got.UnmarshalShared(b); err != nil || got != want {
+			t.Fatalf("shared: got %+v, %v\nwant %+v", got, err, want)
+		}
 	}
 }
 

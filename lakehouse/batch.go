@@ -55,7 +55,7 @@ type partition struct {
 }
 
 // partitions splits rows by tenant and day, each sorted as the table is.
-func partitions(rows []row, keep func(*row) bool) []partition {
+func partitions(rows []row) []partition {
 	type key struct {
 		tenant string
 		day    int32
@@ -63,9 +63,6 @@ func partitions(rows []row, keep func(*row) bool) []partition {
 	byKey := map[key]*partition{}
 	for i := range rows {
 		r := &rows[i]
-		if keep != nil && !keep(r) {
-			continue
-		}
 		k := key{r.tenant, day(r.received)}
 		p := byKey[k]
 		if p == nil {
@@ -86,6 +83,24 @@ func partitions(rows []row, keep func(*row) bool) []partition {
 		return int(a.day) - int(b.day)
 	})
 	return all
+}
+
+// splitRows is the least rows for which a second file pays.
+const splitRows = 16 << 10
+
+// split cuts large partitions, so that every processor has a file to encode.
+// The parts stay sorted ranges.
+func split(parts []partition, processors int) []partition {
+	var out []partition
+	for _, p := range parts {
+		n := max(1, min(processors/len(parts), len(p.rows)/splitRows))
+		for i := range n {
+			q := p
+			q.rows = p.rows[len(p.rows)*i/n : len(p.rows)*(i+1)/n]
+			out = append(out, q)
+		}
+	}
+	return out
 }
 
 func compareRows(a, b *row) int {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/iceberg-go"
 	iceio "github.com/apache/iceberg-go/io"
@@ -128,23 +129,31 @@ func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows
 	if err != nil {
 		return nil, fmt.Errorf("locate %s: %w", one.name, err)
 	}
-	parts := partitions(rows, nil)
+	parts := split(partitions(rows), l.cfg.Parallel)
 	files := make([]iceberg.DataFile, len(parts))
 	errs := make([]error, len(parts))
+	next := make(chan int)
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, max(l.cfg.Parallel, 1))
-	for i := range parts {
-		slots <- struct{}{}
+	for range min(max(l.cfg.Parallel, 1), len(parts)) {
 		wg.Go(func() {
-			defer func() { <-slots }()
-			files[i], errs[i] = writePartition(ctx, t, wfs, loc, one, parts[i])
+			b := one.newBuilder(memory.DefaultAllocator)
+			for i := range next {
+				files[i], errs[i] = writePartition(ctx, t, wfs, loc, one, b, parts[i])
+			}
 		})
 	}
+	for i := range parts {
+		next <- i
+	}
+	close(next)
 	wg.Wait()
-	return files, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err // all again; what was written is an orphan
+	}
+	return files, nil
 }
 
-func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, one *layout, p partition) (iceberg.DataFile, error) {
+func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, one *layout, b *rowBuilder, p partition) (iceberg.DataFile, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +168,7 @@ func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, 
 		return nil, fmt.Errorf("create %s: %w", path, err)
 	}
 	out := &countingFile{WriteCloser: w}
-	meta, err := one.encode(ctx, out, p.rows, compress.Codecs.Zstd)
+	meta, err := one.encodeWith(ctx, b, out, p.rows, compress.Codecs.Zstd)
 	if err != nil {
 		_ = w.Close() // the encoder has, unless it never began
 		return nil, fmt.Errorf("write %s: %w", path, err)

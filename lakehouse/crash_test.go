@@ -64,6 +64,7 @@ func crashChild(dir, step, frames string) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	if err := w.Flush(ctx); err != nil {

@@ -32,7 +32,7 @@ type layout struct {
 	schema    *iceberg.Schema
 	partition iceberg.PartitionSpec
 	order     table.SortOrder
-	arrow     *arrow.Schema // schema as Arrow, with field ids
+	arrow     *arrow.Schema // as it is encoded: with field ids, texts as dictionaries
 	plain     []string      // columns without a dictionary
 	bounded   []string      // columns with bounds in the manifest
 
@@ -66,8 +66,8 @@ type row struct {
 
 // rowBuilder turns rows into record batches. Not safe for concurrent use.
 type rowBuilder struct {
-	*array.RecordBuilder
-	add func(*row) error
+	add    func(*row) error
+	finish func() arrow.RecordBatch
 }
 
 func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
@@ -101,25 +101,46 @@ func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
 	if l.order, err = table.NewSortOrder(table.InitialSortOrderID, sorts); err != nil {
 		return nil, fmt.Errorf("sort order of %s: %w", name, err)
 	}
-	if l.arrow, err = table.SchemaToArrowSchema(l.schema, nil, true, false); err != nil {
+	plain, err := table.SchemaToArrowSchema(l.schema, nil, true, false)
+	if err != nil {
 		return nil, fmt.Errorf("arrow schema of %s: %w", name, err)
 	}
+	encoded := plain.Fields()
+	for i, c := range cols {
+		if encoded[i].Type.ID() == arrow.STRING && !c.plain {
+			encoded[i].Type = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
+		}
+	}
+	l.arrow = arrow.NewSchema(encoded, nil)
 	l.newBuilder = func(mem memory.Allocator) *rowBuilder {
-		rb := array.NewRecordBuilder(mem, l.arrow)
-		set := make([]func(*T), len(cols))
+		writers := make([]columnWriter[T], len(cols))
 		for i, c := range cols {
-			set[i] = c.bind(rb.Field(i))
+			writers[i] = c.writer(mem, encoded[i].Type)
 		}
 		var v T
-		return &rowBuilder{RecordBuilder: rb, add: func(r *row) error {
-			if err := decode(r, &v); err != nil {
-				return err
-			}
-			for _, f := range set {
-				f(&v)
-			}
-			return nil
-		}}
+		n := int64(0)
+		return &rowBuilder{
+			add: func(r *row) error {
+				if err := decode(r, &v); err != nil {
+					return err
+				}
+				n++
+				for i := range writers {
+					writers[i].add(&v)
+				}
+				return nil
+			},
+			finish: func() arrow.RecordBatch {
+				arrays := make([]arrow.Array, len(writers))
+				for i, w := range writers {
+					arrays[i] = w.finish()
+					defer arrays[i].Release()
+				}
+				rec := array.NewRecordBatch(l.arrow, arrays, n)
+				n = 0
+				return rec
+			},
+		}
 	}
 	return l, nil
 }
@@ -128,14 +149,14 @@ func eventsLayout() (*layout, error) {
 	return newLayout(TableEvents, "event", "timestamp", eventColumns(),
 		func(rec headlessly.Record, at place) (rowKey, error) {
 			var e eventRow
-			if err := e.UnmarshalBinary(rec.Data); err != nil {
+			if err := e.UnmarshalShared(rec.Data); err != nil {
 				return rowKey{}, err
 			}
 			e.settle(at)
 			return rowKey{tenant: e.Tenant, event: e.Event.Event, id: e.id, at: e.happened(), received: e.ReceivedAt}, nil
 		},
 		func(r *row, e *eventRow) error {
-			if err := e.UnmarshalBinary(r.data); err != nil {
+			if err := e.UnmarshalShared(r.data); err != nil {
 				return err
 			}
 			e.LogSeq, e.ReceivedAt, e.id = r.seq, r.received, r.id

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -14,13 +15,9 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 )
 
-const (
-	// chunkRows is how many rows are turned into Arrow at once.
-	chunkRows = 8 << 10
-	// groupRows ends a row group: large enough to compress well, small enough
-	// to prune by and to bound the encoder's memory.
-	groupRows = 128 << 10
-)
+// groupRows is the most rows of a row group, which is built in memory: large
+// enough to compress well, small enough to prune by.
+const groupRows = 64 << 10
 
 // writerProperties is how a table's files are encoded.
 func (l *layout) writerProperties(codec compress.Compression) *parquet.WriterProperties {
@@ -35,9 +32,19 @@ func (l *layout) writerProperties(codec compress.Compression) *parquet.WriterPro
 	}
 	for _, col := range l.plain {
 		opts = append(opts, parquet.WithDictionaryFor(col, false))
+		if f, _ := l.arrow.FieldsByName(col); len(f) == 1 && isWhole(f[0].Type) {
+			opts = append(opts, parquet.WithEncodingFor(col, parquet.Encodings.DeltaBinaryPacked)) // neighbours are near each other
+		}
+	}
+	for _, f := range l.arrow.Fields() {
+		if !slices.Contains(l.bounded, f.Name) { // bounds of long texts cost more than they prune
+			opts = append(opts, parquet.WithStatsFor(f.Name, false))
+		}
 	}
 	return parquet.NewWriterProperties(opts...)
 }
+
+func isWhole(t arrow.DataType) bool { return t.ID() == arrow.INT64 || t.ID() == arrow.TIMESTAMP }
 
 func (l *layout) newParquetFile(w io.Writer, codec compress.Compression) (*pqarrow.FileWriter, error) {
 	fw, err := pqarrow.NewFileWriter(l.arrow, w, l.writerProperties(codec), pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(memory.DefaultAllocator)))
@@ -47,22 +54,43 @@ func (l *layout) newParquetFile(w io.Writer, codec compress.Compression) (*pqarr
 	return fw, nil
 }
 
-// encode writes rows to w, and closes it if it is a closer. Building Arrow and encoding Parquet overlap, one
-// chunk ahead.
+// encode writes rows to w, and closes it if it is a closer.
 func (l *layout) encode(ctx context.Context, w io.Writer, rows []*row, codec compress.Compression) (*metadata.FileMetaData, error) {
+	return l.encodeWith(ctx, l.newBuilder(memory.DefaultAllocator), w, rows, codec)
+}
+
+func (l *layout) encodeWith(ctx context.Context, b *rowBuilder, w io.Writer, rows []*row, codec compress.Compression) (*metadata.FileMetaData, error) {
 	f, err := l.newParquetFile(w, codec)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) <= chunkRows {
-		err = l.encodeDirect(f, rows)
-	} else {
-		err = l.encodeAhead(ctx, f, rows)
+	for len(rows) > 0 && err == nil {
+		n := min(groupRows, len(rows))
+		if err = context.Cause(ctx); err == nil {
+			err = b.group(f, rows[:n])
+		}
+		rows = rows[n:]
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	return f.FileMetadata()
+}
+
+// group writes rows as one row group.
+func (b *rowBuilder) group(f *pqarrow.FileWriter, rows []*row) error {
+	for _, r := range rows {
+		if err := b.add(r); err != nil {
+			b.finish().Release()
+			return fmt.Errorf("log record %d: %w", r.seq, err)
+		}
+	}
+	rec := b.finish()
+	defer rec.Release()
+	if err := f.NewBufferedRowGroupChecked(); err != nil {
+		return err
+	}
+	return f.WriteBuffered(rec)
 }
 
 // countingFile tells how large a file has become.
@@ -75,69 +103,4 @@ func (c *countingFile) Write(p []byte) (int, error) {
 	n, err := c.WriteCloser.Write(p)
 	c.n += int64(n)
 	return n, err
-}
-
-func (l *layout) encodeDirect(f *pqarrow.FileWriter, rows []*row) error {
-	b := l.newBuilder(memory.DefaultAllocator)
-	defer b.Release()
-	rec, err := b.build(rows)
-	if err != nil {
-		return err
-	}
-	defer rec.Release()
-	return f.WriteBuffered(rec)
-}
-
-func (l *layout) encodeAhead(ctx context.Context, f *pqarrow.FileWriter, rows []*row) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	chunks := make(chan arrow.RecordBatch, 1)
-	failed := make(chan error, 1)
-	go func() {
-		defer close(chunks)
-		b := l.newBuilder(memory.DefaultAllocator)
-		defer b.Release()
-		for len(rows) > 0 {
-			n := min(chunkRows, len(rows))
-			rec, err := b.build(rows[:n])
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case chunks <- rec:
-			case <-ctx.Done():
-				rec.Release()
-				failed <- context.Cause(ctx)
-				return
-			}
-			rows = rows[n:]
-		}
-		failed <- nil
-	}()
-	var err error
-	for rec := range chunks {
-		if err == nil {
-			if err = f.WriteBuffered(rec); err != nil {
-				cancel()
-			}
-		}
-		rec.Release()
-	}
-	if built := <-failed; err == nil {
-		err = built
-	}
-	return err
-}
-
-// build makes one record batch of rows.
-func (b *rowBuilder) build(rows []*row) (arrow.RecordBatch, error) {
-	b.Reserve(len(rows))
-	for _, r := range rows {
-		if err := b.add(r); err != nil {
-			b.NewRecordBatch().Release() // drop what was begun
-			return nil, fmt.Errorf("log record %d: %w", r.seq, err)
-		}
-	}
-	return b.NewRecordBatch(), nil
 }

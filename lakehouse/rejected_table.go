@@ -7,7 +7,7 @@ func rejectedColumns() []column[headlessly.Rejected] {
 	type row = headlessly.Rejected
 	return []column[row]{
 		name(1, "tenant", func(r *row) string { return r.Tenant }).bounded(),
-		instant(2, "received_at", func(r *row) int64 { return r.ReceivedAt }).must().bounded(),
+		instant(2, "received_at", func(r *row) int64 { return r.ReceivedAt }).must().distinct().bounded(),
 		text(3, "reason", func(r *row) string { return r.Reason }).bounded(),
 		text(4, "field", func(r *row) string { return r.Field }),
 		text(5, "message", func(r *row) string { return r.Message }),

@@ -93,8 +93,11 @@ func (w *Writer) Run(ctx context.Context) error {
 	reading.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownFlush)
 	defer cancel()
-	if err := w.commitOpen(last); err != nil {
-		w.lake.cfg.Logger.Warn("lakehouse_last_commit_failed", "error", err)
+	for range 2 { // what was being committed, then what is open
+		if err := w.commitOpen(last); err != nil {
+			w.lake.cfg.Logger.Warn("lakehouse_last_commit_failed", "error", err)
+			break
+		}
 	}
 	return nil
 }
