@@ -53,6 +53,7 @@ func New(cfg Config) *Plane {
 	for path, h := range cfg.Mount {
 		p.mux.Handle(path, h)
 	}
+	p.mux.HandleFunc("GET /debug/pprof/", p.profile)
 	p.mux.HandleFunc("/", p.tenant)
 	return p
 }

@@ -232,6 +232,11 @@ func TestEveryRouteForEveryKindOfKey(t *testing.T) {
 	if status, _, _ := p.call(t, p.secret, "POST", "/~/sql", `{"sql":"select 1"}`); status != 403 {
 		t.Errorf("SQL over every tenant with a secret key: got %d, want 403", status)
 	}
+	for key, want := range map[string]int{"": 403, p.secret: 403, p.admin: 200} {
+		if status, _, _ := p.call(t, key, "GET", "/debug/pprof/", ""); status != want {
+			t.Errorf("profiles: got %d, want %d", status, want)
+		}
+	}
 	if status, _, _ := p.call(t, p.admin, "GET", "/~nobody/status", ""); status != 404 {
 		t.Errorf("unknown tenant: got %d, want 404", status)
 	}
