@@ -71,6 +71,23 @@ func TestRejectedSurvivesTheBinaryForm(t *testing.T) {
 	}
 }
 
+func TestReceiptSurvivesTheBinaryForm(t *testing.T) {
+	var want, got headlessly.Receipt
+	filled(t, rand.New(rand.NewPCG(1, 2)), &want)
+	want.Headers = "x-github-event: push\nx-hub-signature-256: sha256=00\n"
+	b, err := want.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.LogSeq = want.LogSeq
+	if err := got.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) || got.Header("X-GitHub-Event") != "push" || got.Header("x-none") != "" {
+		t.Fatalf("got %+v\nwant %+v", got, want)
+	}
+}
+
 func TestAFieldOfANewerVersionIsSkipped(t *testing.T) {
 	b, err := (&headlessly.Event{Tenant: "acme"}).MarshalBinary()
 	if err != nil {

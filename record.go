@@ -1,5 +1,7 @@
 package headlessly
 
+import "strings"
+
 // RecordKind says what a log record holds.
 type RecordKind byte
 
@@ -7,7 +9,7 @@ type RecordKind byte
 const (
 	RecordEvent    RecordKind = 1 // an [Event]
 	RecordRejected RecordKind = 2 // a [Rejected]
-	RecordReceipt  RecordKind = 3 // raw bytes of a provider's webhook
+	RecordReceipt  RecordKind = 3 // a [Receipt]
 )
 
 // Record is one entry of a log frame. Data is the binary form of what Kind
@@ -44,4 +46,30 @@ type Rejected struct {
 	Raw         []byte // at most [MaxRejectedBytes]
 	Truncated   bool   // Raw was cut
 	LogSeq      int64  // set by a reader, not part of the binary form
+}
+
+// Receipt is what a provider sent to an integration's inbound address, as it
+// came: it was verified, and nothing has been read from it yet.
+type Receipt struct {
+	Tenant      string
+	Provider    string // "stripe", "github", …
+	Integration string // the integration's id
+	ReceivedAt  int64  // µs since the Unix epoch
+	// Headers are the request's, as "name: value" lines with lower-case names,
+	// without credentials and cookies.
+	Headers string
+	Query   string // the address's, without the question mark
+	Body    []byte
+	LogSeq  int64 // set by a reader, not part of the binary form
+}
+
+// Header gives the first value of a header, "" where there is none.
+func (r *Receipt) Header(name string) string {
+	for line := range strings.Lines(r.Headers) {
+		k, v, _ := strings.Cut(line, ":")
+		if strings.EqualFold(k, name) {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"encoding/base64"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -22,6 +23,13 @@ type errorReply struct {
 	code    string
 	field   string
 	message string
+
+	retry            time.Duration // for Retry-After; 0 where the status does not ask for it
+	limit, remaining int64         // for X-RateLimit-*; 0 where none applies
+}
+
+func newReply(status int, code, field, message string) *errorReply {
+	return &errorReply{status: status, code: code, field: field, message: message}
 }
 
 // identify finds the caller from the Authorization header or the query. The
@@ -53,7 +61,7 @@ func (c *Collector) identify(ctx *fasthttp.RequestCtx, f face) (caller, *errorRe
 		who.tenant = named
 	}
 	if named != "" && named != who.tenant {
-		return caller{}, &errorReply{403, "forbidden", "tenant", "the key belongs to another tenant than the one named; drop the tenant or use its key"}
+		return caller{}, newReply(403, "forbidden", "tenant", "the key belongs to another tenant than the one named; drop the tenant or use its key")
 	}
 	return who, nil
 }
@@ -63,11 +71,11 @@ func (c *Collector) identify(ctx *fasthttp.RequestCtx, f face) (caller, *errorRe
 func (c *Collector) withKey(key string, fromBrowser bool) (caller, *errorReply) {
 	k, ok := c.cfg.Directory.Authenticate(key)
 	if !ok {
-		return caller{}, &errorReply{401, "unauthorized", "key", "the key is unknown or revoked; list the keys with: headlessly keys"}
+		return caller{}, newReply(401, "unauthorized", "key", "the key is unknown or revoked; list the keys with: headlessly keys")
 	}
 	secret := k.Kind != headlessly.KeyPublic
 	if secret && fromBrowser {
-		return caller{}, &errorReply{403, "forbidden", "key", "a secret key came from a browser: revoke it, and use the public key (hly_pk_…) there"}
+		return caller{}, newReply(403, "forbidden", "key", "a secret key came from a browser: revoke it, and use the public key (hly_pk_…) there")
 	}
 	return caller{tenant: k.Tenant, keyed: true, secret: secret}, nil
 }
@@ -92,20 +100,20 @@ func bearer(h string) string {
 // admit checks the caller against the tenant's policy.
 func (c *Collector) admit(who caller, origin string) (Policy, *errorReply) {
 	if who.tenant == "" {
-		return Policy{}, &errorReply{400, "no_tenant", "tenant", `is missing: send data-tenant in the script tag, "tenant" in the body, ?t= in the address, or a key`}
+		return Policy{}, newReply(400, "no_tenant", "tenant", `is missing: send data-tenant in the script tag, "tenant" in the body, ?t= in the address, or a key`)
 	}
 	if !headlessly.ValidTenant(who.tenant) {
-		return Policy{}, &errorReply{400, "invalid_tenant", "tenant", "must be lower-case letters, digits and hyphens, start with a letter and have at most 63 characters"}
+		return Policy{}, newReply(400, "invalid_tenant", "tenant", "must be lower-case letters, digits and hyphens, start with a letter and have at most 63 characters")
 	}
 	p, ok := c.cfg.Directory.Policy(who.tenant)
 	if !ok {
-		return Policy{}, &errorReply{403, "unknown_tenant", "tenant", "is not known here; declare it under tenants in the configuration file"}
+		return Policy{}, newReply(403, "unknown_tenant", "tenant", "is not known here; declare it under tenants in the configuration file")
 	}
 	if p.RequireKey && !who.keyed {
-		return p, &errorReply{401, "unauthorized", "key", "this tenant takes events with a key only: send Authorization: Bearer hly_pk_…"}
+		return p, newReply(401, "unauthorized", "key", "this tenant takes events with a key only: send Authorization: Bearer hly_pk_…")
 	}
 	if len(p.Origins) > 0 && !who.secret && !contains(p.Origins, origin) {
-		return p, &errorReply{403, "forbidden", "origin", "this origin is not on the tenant's list"}
+		return p, newReply(403, "forbidden", "origin", "this origin is not on the tenant's list")
 	}
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/zlib"
@@ -11,17 +12,18 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/headlessly/headlessly"
 )
 
-// maxRatio bounds how much larger a body may become by decompression: JSON of
-// real events shrinks 5 to 30 times, bombs 1,000 times and more. Small bodies
+// defaultRatio bounds how much larger a body may become by decompression: JSON
+// of real events shrinks 5 to 30 times, bombs 1,000 times and more. Small bodies
 // are exempt (ratioFloor).
 const (
-	maxRatio   = 200
-	ratioFloor = 256 << 10
+	defaultRatio = 200
+	ratioFloor   = 256 << 10
 )
+
+// bodyLimits bound a decompressed body.
+type bodyLimits struct{ size, ratio int }
 
 var (
 	errEncoding = errors.New("unknown content encoding")
@@ -52,10 +54,10 @@ func (d *decoders) release(b *bytes.Buffer) {
 	}
 }
 
-// decode decompresses body into dst, at most [headlessly.MaxBodyBytes] and
-// [maxRatio] times its size. With errTooLarge or errCorrupt dst holds what came
-// before the fault.
-func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte) error {
+// decode decompresses body into dst within limits, through meter. With an
+// error dst holds what came before the fault.
+func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte, limits bodyLimits, meter func(io.Reader) io.Reader) error {
+	inflate := func(r io.Reader) error { return inflate(dst, meter(r), len(body), limits) }
 	switch encoding {
 	case "gzip", "x-gzip":
 		r, ok := d.gzip.Get().(*gzip.Reader)
@@ -66,7 +68,7 @@ func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte) error
 		if err := r.Reset(bytes.NewReader(body)); err != nil {
 			return errCorrupt
 		}
-		return inflate(dst, r, len(body))
+		return inflate(r)
 	case "br":
 		r, ok := d.br.Get().(*brotli.Reader)
 		if !ok {
@@ -76,7 +78,7 @@ func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte) error
 		if err := r.Reset(bytes.NewReader(body)); err != nil {
 			return errCorrupt
 		}
-		return inflate(dst, r, len(body))
+		return inflate(r)
 	case "zstd":
 		r, ok := d.zstd.Get().(*zstd.Decoder)
 		if !ok {
@@ -90,30 +92,102 @@ func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte) error
 		if err := r.Reset(bytes.NewReader(body)); err != nil {
 			return errCorrupt
 		}
-		return inflate(dst, r, len(body))
+		return inflate(r)
 	case "deflate":
 		// The name means zlib, but some clients send raw deflate.
 		if r, err := zlib.NewReader(bytes.NewReader(body)); err == nil {
-			return inflate(dst, r, len(body))
+			return inflate(r)
 		}
-		return inflate(dst, flate.NewReader(bytes.NewReader(body)), len(body))
+		return inflate(flate.NewReader(bytes.NewReader(body)))
 	}
 	return errEncoding
 }
 
-func inflate(dst *bytes.Buffer, r io.Reader, compressed int) error {
-	limit := int64(headlessly.MaxBodyBytes)
-	if byRatio := int64(compressed) * maxRatio; byRatio < limit && byRatio > ratioFloor {
-		limit = byRatio
-	} else if byRatio <= ratioFloor {
-		limit = ratioFloor
-	}
+func inflate(dst *bytes.Buffer, r io.Reader, compressed int, limits bodyLimits) error {
+	limit := min(int64(limits.size), max(ratioFloor, int64(compressed)*int64(limits.ratio)))
 	n, err := dst.ReadFrom(io.LimitReader(r, limit+1))
 	switch {
+	case errors.Is(err, errBusy):
+		return err
 	case err != nil:
 		return errCorrupt
 	case n > limit:
 		return errTooLarge
 	}
 	return nil
+}
+
+// stream gives a reader of a compressed body of any length.
+func (d *decoders) stream(encoding string, r io.Reader, ratio int) (io.Reader, error) {
+	in := &countingReader{r: r}
+	b := bufio.NewReader(in)
+	out := &ratioReader{in: in, ratio: int64(ratio)}
+	switch encoding {
+	case "gzip", "x-gzip":
+		out.r = &lateReader{open: func() (io.Reader, error) { return gzip.NewReader(b) }}
+	case "br":
+		out.r = brotli.NewReader(b)
+	case "zstd":
+		out.r = &lateReader{open: func() (io.Reader, error) {
+			return zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(16<<20), zstd.WithDecoderMaxWindow(8<<20))
+		}}
+	case "deflate":
+		out.r = &lateReader{open: func() (io.Reader, error) {
+			if h, err := b.Peek(2); err == nil && h[0]&15 == 8 && (int(h[0])<<8|int(h[1]))%31 == 0 {
+				return zlib.NewReader(b)
+			}
+			return flate.NewReader(b), nil
+		}}
+	default:
+		return nil, errEncoding
+	}
+	return out, nil
+}
+
+// lateReader opens its source at the first Read, because opening reads.
+type lateReader struct {
+	open func() (io.Reader, error)
+	r    io.Reader
+}
+
+func (l *lateReader) Read(p []byte) (int, error) {
+	if l.r == nil {
+		r, err := l.open()
+		if err != nil {
+			return 0, err
+		}
+		l.r = r
+	}
+	return l.r.Read(p)
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ratioReader ends a stream that grows too much.
+type ratioReader struct {
+	r     io.Reader
+	in    *countingReader
+	ratio int64
+	n     int64
+}
+
+func (r *ratioReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.n += int64(n)
+	switch {
+	case r.n > max(ratioFloor, r.in.n*r.ratio):
+		return n, errTooLarge
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, errCorrupt
+	}
+	return n, err
 }

@@ -42,6 +42,10 @@ type Config struct {
 	// again.
 	Dedupe *dedupe.Index
 
+	// Inbound verifies providers' webhooks; without it there is no inbound
+	// route.
+	Inbound Inbound
+
 	// PathPrefix is an additional prefix ("/x7") under which every path is
 	// served too: ad-blockers match paths.
 	PathPrefix string
@@ -51,10 +55,42 @@ type Config struct {
 	ReadTimeout   time.Duration // a whole request
 	WriteTimeout  time.Duration
 	IdleTimeout   time.Duration // between requests of one connection
-	// MaxConns bounds connections; MaxConns × MaxBodyBytes is the worst case
-	// of memory, reached only when every one sends the largest body at once.
+	// MaxConns bounds connections. Each may hold about 20 KiB; what larger
+	// bodies need beyond that comes from MaxBodyMemory.
 	MaxConns      int
 	MaxConnsPerIP int // 0 is no limit, right behind a proxy
+
+	// MaxBodyBytes bounds a body after decompression, MaxRatio how many times
+	// its compressed size it may have. 0 is the default of each.
+	MaxBodyBytes int
+	MaxRatio     int
+	// MaxBodyMemory bounds what all bodies larger than 8 KiB hold together,
+	// MaxInFlight the requests being worked on at once. Beyond either a request
+	// is answered 503. 0 is the default of each.
+	MaxBodyMemory int64
+	MaxInFlight   int
+}
+
+const (
+	defaultBodyMemory = 128 << 20
+	defaultInFlight   = 4096
+)
+
+// filled gives c with defaults for limits that are not set.
+func (c Config) filled() Config {
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = headlessly.MaxBodyBytes
+	}
+	if c.MaxRatio == 0 {
+		c.MaxRatio = defaultRatio
+	}
+	if c.MaxBodyMemory == 0 {
+		c.MaxBodyMemory = defaultBodyMemory
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = defaultInFlight
+	}
+	return c
 }
 
 // Default gives a Config that lacks only Log, Directory, Script and Ready.
@@ -86,6 +122,9 @@ func (c *Config) Validate() error {
 	need(c.Logger != nil, "logger")
 	need(c.AppendTimeout > 0 && c.ReadTimeout > 0 && c.WriteTimeout > 0 && c.IdleTimeout > 0, "a timeout")
 	need(c.MaxConns > 0, "max connections")
+	if c.MaxBodyBytes < 0 || c.MaxRatio < 0 || c.MaxBodyMemory < 0 || c.MaxInFlight < 0 {
+		errs = append(errs, errors.New("collector: a limit is negative"))
+	}
 	if c.PathPrefix != "" && (!strings.HasPrefix(c.PathPrefix, "/") || strings.HasSuffix(c.PathPrefix, "/")) {
 		errs = append(errs, fmt.Errorf("collector: path prefix %q must start with a slash and not end in one", c.PathPrefix))
 	}
@@ -102,6 +141,7 @@ type Collector struct {
 	decoders      decoders
 	batches       batchPool
 	rejectedLimit *rate.Limiter
+	door          *door
 }
 
 // New makes a Collector; it does not listen yet.
@@ -109,6 +149,7 @@ func New(cfg Config) (*Collector, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.filled()
 	s, err := newScript(cfg.Script)
 	if err != nil {
 		return nil, fmt.Errorf("collector: compress script: %w", err)
@@ -116,6 +157,7 @@ func New(cfg Config) (*Collector, error) {
 	c := &Collector{
 		cfg: cfg, script: s, enricher: enrich.New(), metrics: newCounters(),
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
+		door:          newDoor(&cfg),
 	}
 	c.server = &fasthttp.Server{
 		Handler:                       c.Handler(),
@@ -128,7 +170,7 @@ func New(cfg Config) (*Collector, error) {
 		ReadTimeout:                   cfg.ReadTimeout,
 		WriteTimeout:                  cfg.WriteTimeout,
 		IdleTimeout:                   cfg.IdleTimeout,
-		MaxRequestBodySize:            headlessly.MaxBodyBytes + bodySlack,
+		StreamRequestBody:             true, // bodies are read here, within MaxBodyMemory
 		DisablePreParseMultipartForm:  true,
 		NoDefaultContentType:          true,
 		NoDefaultDate:                 false,
@@ -150,7 +192,7 @@ func (c *Collector) Handler() fasthttp.RequestHandler {
 				c.metrics.panics.Inc()
 				c.cfg.Logger.Error("collector.panic", slog.Any("panic", p))
 				ctx.Response.Reset()
-				c.refuse(ctx, &errorReply{500, "internal", "", "the gateway has a fault; nothing was acknowledged"})
+				c.refuse(ctx, newReply(500, "internal", "", "the gateway has a fault; nothing was acknowledged"))
 				ctx.SetConnectionClose()
 			}
 		}()
@@ -172,16 +214,16 @@ func (c *Collector) ScriptHash() string { return c.script.hash }
 // connection: after a parse error nobody knows where the next request starts.
 func (c *Collector) connectionError(ctx *fasthttp.RequestCtx, err error) {
 	c.metrics.connErrors.Inc()
-	r := &errorReply{400, "bad_request", "", "the request could not be read"}
+	r := newReply(400, "bad_request", "", "the request could not be read")
 	var small *fasthttp.ErrSmallBuffer
 	var timeout net.Error
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		r = &errorReply{413, codeTooLarge, "body", fmt.Sprintf("is larger than %d bytes; send smaller batches", headlessly.MaxBodyBytes)}
+		r = newReply(413, codeTooLarge, "body", fmt.Sprintf("is larger than %d bytes; send smaller batches", headlessly.MaxBodyBytes))
 	case errors.As(err, &small):
-		r = &errorReply{431, "headers_too_large", "", fmt.Sprintf("the headers are larger than %d bytes", readBufferSize)}
+		r = newReply(431, "headers_too_large", "", fmt.Sprintf("the headers are larger than %d bytes", readBufferSize))
 	case errors.As(err, &timeout) && timeout.Timeout():
-		r = &errorReply{408, "timeout", "", "the request took too long to arrive"}
+		r = newReply(408, "timeout", "", "the request took too long to arrive")
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
 	c.refuse(ctx, r)

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -34,6 +35,8 @@ type common struct {
 	integrations *fastjson.Object
 	kind         string // the type that the route implies
 	segment      bool   // the Segment specification's demands apply
+	upload       string // name of the upload, from which ids are made
+	line         int64  // the event's place in it
 }
 
 // decode reads one event. On an error the event must not be used; its field
@@ -219,6 +222,9 @@ var idSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://headless.ly/messag
 // identify gives the event its UUID.
 func (d *decoder) identify() {
 	e := &d.event
+	if d.rawID == "" && d.common.upload != "" {
+		d.rawID = d.common.upload + ":" + strconv.FormatInt(d.common.line, 10)
+	}
 	if d.rawID == "" {
 		e.MessageID = uuid.Must(uuid.NewV7()).String()
 		return

@@ -11,6 +11,12 @@ type Policy struct {
 	Origins []string
 	// KeepIP stores client addresses whole.
 	KeepIP bool
+	// EventsPerSecond and Burst bound what the tenant sends, EventsPerDay what
+	// it sends from one UTC midnight to the next, counted by this process. 0 is
+	// no bound, and a burst of twice the rate.
+	EventsPerSecond float64
+	Burst           int
+	EventsPerDay    int64
 }
 
 // Directory knows tenants and keys. It answers from memory; safe for

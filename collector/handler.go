@@ -17,6 +17,8 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 	switch path {
 	case "/e":
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ingest(ctx, face{}) }) })
+	case "/e/ndjson":
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ndjson(ctx) }) })
 	case "/e.gif":
 		c.withCORS(ctx, fasthttp.MethodGet, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.pixel(ctx) }) })
 	case "/e/flags":
@@ -44,13 +46,21 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 // handleRest routes the paths that are families.
 func (c *Collector) handleRest(ctx *fasthttp.RequestCtx, path string) {
 	f, segment := segmentFace(path)
+	tenant, provider, integration, inbound := inboundPath(path)
 	switch {
+	case inbound && c.cfg.Inbound != nil:
+		if !ctx.IsPost() {
+			ctx.Response.Header.Set(fasthttp.HeaderAllow, fasthttp.MethodPost)
+			c.refuse(ctx, newReply(405, "method_not_allowed", "", "use POST"))
+			return
+		}
+		c.timed(func() { c.receive(ctx, tenant, provider, integration) })
 	case segment:
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ingest(ctx, f) }) })
 	case isSettings(path):
 		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.settings(ctx, path) })
 	default:
-		c.refuse(ctx, &errorReply{404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"})
+		c.refuse(ctx, newReply(404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"))
 	}
 }
 
@@ -64,7 +74,7 @@ func (c *Collector) timed(next func()) {
 func (c *Collector) get(ctx *fasthttp.RequestCtx, next fasthttp.RequestHandler) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, "GET, HEAD")
-		c.refuse(ctx, &errorReply{405, "method_not_allowed", "", "use GET"})
+		c.refuse(ctx, newReply(405, "method_not_allowed", "", "use GET"))
 		return
 	}
 	next(ctx)
@@ -87,7 +97,7 @@ func (c *Collector) withCORS(ctx *fasthttp.RequestCtx, method string, next fasth
 	h.Set(fasthttp.HeaderCacheControl, "no-store")
 	if view(ctx.Method()) != method {
 		h.Set(fasthttp.HeaderAllow, method+", OPTIONS")
-		c.refuse(ctx, &errorReply{405, "method_not_allowed", "", "use " + method})
+		c.refuse(ctx, newReply(405, "method_not_allowed", "", "use "+method))
 		return
 	}
 	next(ctx)
@@ -101,7 +111,7 @@ func (c *Collector) healthz(ctx *fasthttp.RequestCtx) {
 // readyz is 200 only while the log accepts writes.
 func (c *Collector) readyz(ctx *fasthttp.RequestCtx) {
 	if err := c.cfg.Ready(); err != nil {
-		c.refuse(ctx, &errorReply{503, "not_ready", "", err.Error()})
+		c.refuse(ctx, newReply(503, "not_ready", "", err.Error()))
 		return
 	}
 	ctx.SetContentType(contentJSON)

@@ -1,79 +1,20 @@
 package collector
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
-	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/enrich"
 )
-
-// batch is the work space of one request; it is pooled.
-type batch struct {
-	parser   fastjson.Parser
-	decoder  decoder
-	records  []headlessly.Record
-	data     []byte // the records' bytes, one after the other
-	ends     []int
-	kinds    []headlessly.RecordKind
-	rejected []rejection
-	request  enrich.Request
-	scratch  []byte
-	ids      dedupe.Batch
-	repeated int // events that are in the log already
-}
-
-// maxPooledBatch keeps the work space of a rare large batch out of the pool.
-const maxPooledBatch = 1 << 20
-
-func (b *batch) reset() {
-	b.records, b.data, b.ends, b.kinds, b.rejected = b.records[:0], b.data[:0], b.ends[:0], b.kinds[:0], b.rejected[:0]
-	b.decoder.common = common{}
-	b.repeated = 0
-	b.request = enrich.Request{}
-}
-
-type batchPool struct{ p sync.Pool }
-
-func (p *batchPool) get() *batch {
-	if b, ok := p.p.Get().(*batch); ok {
-		b.reset()
-		return b
-	}
-	return new(batch)
-}
-
-func (p *batchPool) put(b *batch) {
-	if cap(b.data) <= maxPooledBatch {
-		p.p.Put(b)
-	}
-}
-
-// end closes the record whose bytes were appended to data last.
-func (b *batch) end(kind headlessly.RecordKind) {
-	b.ends = append(b.ends, len(b.data))
-	b.kinds = append(b.kinds, kind)
-}
-
-// build cuts data into records, once it does not move any more.
-func (b *batch) build() []headlessly.Record {
-	start := 0
-	for i, end := range b.ends {
-		b.records = append(b.records, headlessly.Record{Kind: b.kinds[i], Data: b.data[start:end:end]})
-		start = end
-	}
-	return b.records
-}
 
 // ingest takes a JSON body: POST /e and the Segment HTTP API.
 func (c *Collector) ingest(ctx *fasthttp.RequestCtx, f face) {
@@ -83,21 +24,23 @@ func (c *Collector) ingest(ctx *fasthttp.RequestCtx, f face) {
 		return
 	}
 	if !acceptable(view(ctx.Request.Header.ContentType())) {
-		c.refuse(ctx, &errorReply{415, "unsupported_media_type", "Content-Type", "must be application/json or text/plain"})
+		c.refuse(ctx, newReply(415, "unsupported_media_type", "Content-Type", "must be application/json or text/plain"))
 		return
-	}
-	body := ctx.PostBody()
-	if enc := strings.ToLower(view(ctx.Request.Header.Peek(fasthttp.HeaderContentEncoding))); enc != "" && enc != "identity" {
-		buf := c.decoders.buffer()
-		defer c.decoders.release(buf)
-		if refusal := c.decompress(ctx, buf, enc, body, who); refusal != nil {
-			c.refuse(ctx, refusal)
-			return
-		}
-		body = buf.Bytes()
 	}
 	b := c.batches.get()
 	defer c.batches.put(b)
+	raw, unpacked := c.decoders.buffer(), c.decoders.buffer()
+	defer c.decoders.release(raw)
+	defer c.decoders.release(unpacked)
+	if refusal := b.visit.enter(c.door, who.tenant); refusal != nil {
+		c.refuse(ctx, refusal)
+		return
+	}
+	body, refusal := c.body(ctx, &b.visit, raw, unpacked, who)
+	if refusal != nil {
+		c.refuse(ctx, refusal)
+		return
+	}
 	c.take(ctx, b, f, who, body)
 }
 
@@ -113,27 +56,13 @@ func acceptable(ct string) bool {
 	return false
 }
 
-func (c *Collector) decompress(ctx *fasthttp.RequestCtx, buf *bytes.Buffer, enc string, body []byte, who caller) *errorReply {
-	err := c.decoders.decode(buf, enc, body)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errTooLarge):
-		r := &errorReply{413, codeTooLarge, "body", fmt.Sprintf("is larger than %d bytes or %d times its compressed size; send smaller batches", headlessly.MaxBodyBytes, maxRatio)}
-		c.keepRejected(ctx, who.tenant, buf.Bytes(), r)
-		return r
-	case errors.Is(err, errEncoding):
-		return &errorReply{415, "unsupported_encoding", "Content-Encoding", "must be gzip, br, zstd or deflate"}
-	default:
-		r := &errorReply{400, "invalid_encoding", "body", "is not valid " + strings.Clone(enc)}
-		c.keepRejected(ctx, who.tenant, body, r)
-		return r
-	}
-}
-
 // take parses, checks, enriches and appends a JSON body and answers.
 func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller, body []byte) {
-	root, sh, refusal := parse(&b.parser, body)
+	root, sh, refusal := c.parse(b, body)
+	if refusal != nil && refusal.status >= 500 {
+		c.refuse(ctx, refusal)
+		return
+	}
 	if refusal != nil {
 		c.keepRejected(ctx, who.tenant, body, refusal)
 		c.refuse(ctx, refusal)
@@ -152,13 +81,15 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		c.refuse(ctx, refusal)
 		return
 	}
-	b.request = enrich.Request{
-		ReceivedAt: c.cfg.Clock(),
-		IP:         clientIP(ctx),
-		UserAgent:  view(ctx.Request.Header.UserAgent()),
-		GPC:        view(ctx.Request.Header.Peek("Sec-GPC")) == "1",
-		KeepIP:     policy.KeepIP,
+	now := c.cfg.Clock()
+	if refusal = b.visit.enter(c.door, who.tenant); refusal == nil {
+		refusal = b.visit.tenant.spend(now, len(events), &policy)
 	}
+	if refusal != nil {
+		c.refuse(ctx, refusal)
+		return
+	}
+	b.request = c.request(ctx, now, &policy)
 	sentAt := int64(0)
 	if root.Type() == fastjson.TypeObject && root.Exists("sentAt") {
 		if fault := instant(&sentAt, root.Get("sentAt"), "sentAt"); fault != nil {
@@ -166,9 +97,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 			c.metrics.badSentAt.Inc()
 		}
 	}
-	// Limits of an event are looked at one by one only where the body as a
-	// whole does not already keep them.
-	strict := len(body) > headlessly.MaxEventBytes || sh.keys > headlessly.MaxJSONKeys || !utf8.Valid(body)
+	strict := strictly(body, sh)
 	if c.cfg.Dedupe != nil {
 		c.cfg.Dedupe.Begin(&b.ids, who.tenant)
 		defer b.ids.Release()
@@ -182,7 +111,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		}
 		c.rejectOne(ctx, b, v, who.tenant, i, fault, prefix)
 	}
-	first, err := c.append(b)
+	first, err := c.append(b, 0)
 	if err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return
@@ -192,13 +121,37 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 	c.answer(ctx, f, accepted, b.rejected, first)
 }
 
+// request is what a request tells about all of its events.
+func (c *Collector) request(ctx *fasthttp.RequestCtx, now time.Time, p *Policy) enrich.Request {
+	return enrich.Request{
+		ReceivedAt: now,
+		IP:         clientIP(ctx),
+		UserAgent:  view(ctx.Request.Header.UserAgent()),
+		GPC:        view(ctx.Request.Header.Peek("Sec-GPC")) == "1",
+		KeepIP:     p.KeepIP,
+	}
+}
+
+// strictly says whether an event's limits have to be looked at one by one: not
+// where the body as a whole keeps them.
+func strictly(body []byte, s shape) bool {
+	return len(body) > headlessly.MaxEventBytes || s.keys > headlessly.MaxJSONKeys || !utf8.Valid(body)
+}
+
 // append makes the batch's records durable. It returns once those of its
-// events that other requests are appending are durable too.
-func (c *Collector) append(b *batch) (first int64, err error) {
+// events that other requests are appending are durable too. A log that is busy
+// is asked again up to tries times.
+func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.AppendTimeout)
 	defer cancel()
 	if len(b.ends) > 0 {
-		first, err = c.cfg.Log.Append(ctx, b.build()...)
+		records := b.build()
+		first, err = c.cfg.Log.Append(ctx, records...)
+		for wait := busyWait; tries > 0 && errors.Is(err, headlessly.ErrLogBusy); tries-- {
+			sleep(wait)
+			wait *= 2
+			first, err = c.cfg.Log.Append(ctx, records...)
+		}
 	}
 	if c.cfg.Dedupe == nil {
 		return first, err
@@ -211,22 +164,25 @@ func (c *Collector) append(b *batch) (first int64, err error) {
 }
 
 // parse checks a body's shape and parses it.
-func parse(p *fastjson.Parser, body []byte) (*fastjson.Value, shape, *errorReply) {
-	if len(body) > headlessly.MaxBodyBytes {
-		return nil, shape{}, &errorReply{413, codeTooLarge, "body", fmt.Sprintf("has %d bytes, at most %d are allowed; send smaller batches", len(body), headlessly.MaxBodyBytes)}
+func (c *Collector) parse(b *batch, body []byte) (*fastjson.Value, shape, *errorReply) {
+	if len(body) > c.cfg.MaxBodyBytes {
+		return nil, shape{}, newReply(413, codeTooLarge, "body", fmt.Sprintf("has %d bytes, at most %d are allowed; send smaller batches", len(body), c.cfg.MaxBodyBytes))
 	}
 	s := scan(body, headlessly.MaxJSONDepth)
 	if s.depth > headlessly.MaxJSONDepth {
-		return nil, s, &errorReply{400, "too_deep", "body", fmt.Sprintf("is nested deeper than %d levels", headlessly.MaxJSONDepth)}
+		return nil, s, newReply(400, "too_deep", "body", fmt.Sprintf("is nested deeper than %d levels", headlessly.MaxJSONDepth))
+	}
+	if !b.visit.parseCost(c.door, s, len(body)) {
+		return nil, s, busyReply()
 	}
 	err := fastjson.ValidateBytes(body) // the parser alone takes numbers such as 1.2.3
 	if err == nil {
 		var v *fastjson.Value
-		if v, err = p.ParseBytes(body); err == nil {
+		if v, err = b.parser.ParseBytes(body); err == nil {
 			return v, s, nil
 		}
 	}
-	return nil, s, &errorReply{400, "invalid_json", "body", "is not JSON: " + clip(err.Error())}
+	return nil, s, newReply(400, "invalid_json", "body", "is not JSON: "+clip(err.Error()))
 }
 
 // clip keeps a parser's message short and printable: it may quote the input.
@@ -255,7 +211,7 @@ func (b *batch) unpack(root *fastjson.Value, f face) (events []*fastjson.Value, 
 				continue
 			}
 			if v.Type() != fastjson.TypeArray {
-				return nil, "", &errorReply{400, "validation_failed", key, "must be an array of events"}
+				return nil, "", newReply(400, "validation_failed", key, "must be an array of events")
 			}
 			if !found {
 				events, prefix, found = v.GetArray(), key, true
@@ -269,10 +225,10 @@ func (b *batch) unpack(root *fastjson.Value, f face) (events []*fastjson.Value, 
 		b.decoder.common.context = root.GetObject("context")
 		b.decoder.common.integrations = root.GetObject("integrations")
 	default:
-		return nil, "", &errorReply{400, "validation_failed", "body", `must be {"events":[…]}, an array of events, or one event`}
+		return nil, "", newReply(400, "validation_failed", "body", `must be {"events":[…]}, an array of events, or one event`)
 	}
 	if len(events) > headlessly.MaxBatchEvents {
-		return nil, "", &errorReply{413, codeTooMany, prefix, fmt.Sprintf("has %d entries, at most %d are allowed", len(events), headlessly.MaxBatchEvents)}
+		return nil, "", newReply(413, codeTooMany, prefix, fmt.Sprintf("has %d entries, at most %d are allowed", len(events), headlessly.MaxBatchEvents))
 	}
 	return events, prefix, nil
 }
@@ -351,11 +307,11 @@ func badUTF8(v *fastjson.Value) string {
 func logRefusal(err error) *errorReply {
 	switch {
 	case errors.Is(err, headlessly.ErrLogFull):
-		return &errorReply{507, "log_full", "", "the gateway's disk is full; nothing was taken, send again later"}
+		return newReply(507, "log_full", "", "the gateway's disk is full; nothing was taken, send again later")
 	case errors.Is(err, headlessly.ErrLogFailed):
-		return &errorReply{503, "log_failed", "", "the gateway cannot write its log; nothing was acknowledged, send again later"}
+		return newReply(503, "log_failed", "", "the gateway cannot write its log; nothing was acknowledged, send again later")
 	default:
-		return &errorReply{503, "unavailable", "", "the gateway is overloaded; nothing was acknowledged, send again later"}
+		return newReply(503, "unavailable", "", "the gateway is overloaded; nothing was acknowledged, send again later")
 	}
 }
 

@@ -19,6 +19,8 @@ type counters struct {
 	badSentAt       *metrics.Counter
 	connErrors      *metrics.Counter
 	panics          *metrics.Counter
+	receipts        *metrics.Counter
+	badSignatures   *metrics.Counter
 	seconds         *metrics.Histogram
 }
 
@@ -34,6 +36,8 @@ func newCounters() *counters {
 		badSentAt:       s.NewCounter("headlessly_sent_at_invalid_total"),
 		connErrors:      s.NewCounter("headlessly_connection_errors_total"),
 		panics:          s.NewCounter("headlessly_panics_total"),
+		receipts:        s.NewCounter("headlessly_receipts_total"),
+		badSignatures:   s.NewCounter("headlessly_receipts_unverified_total"),
 		seconds:         s.NewHistogram("headlessly_ingest_seconds"),
 	}
 }

@@ -71,11 +71,16 @@ func (c *Collector) rejectOne(ctx *fasthttp.RequestCtx, b *batch, v *fastjson.Va
 	field = strings.Clone(field)
 	b.rejected = append(b.rejected, rejection{i, fault.Code, field, fault.Message})
 	c.metrics.rejected(fault.Code)
+	c.keepOne(ctx, b, tenant, v.MarshalTo(nil), fault, field)
+}
+
+// keepOne adds a refused event's text to the batch, to be stored with it.
+func (c *Collector) keepOne(ctx *fasthttp.RequestCtx, b *batch, tenant string, raw []byte, fault *headlessly.FieldError, field string) {
 	if !c.rejectedLimit.Allow() {
 		c.metrics.rejectedNotKept.Inc()
 		return
 	}
-	r := c.rejectedRecord(ctx, tenant, v.MarshalTo(nil), fault.Code, field, fault.Message)
+	r := c.rejectedRecord(ctx, tenant, raw, fault.Code, field, fault.Message)
 	if data, err := r.AppendBinary(b.data); err == nil {
 		b.data = data
 		b.end(headlessly.RecordRejected)

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -18,7 +19,17 @@ func (c *Collector) refuse(ctx *fasthttp.RequestCtx, r *errorReply) {
 	ctx.SetStatusCode(r.status)
 	ctx.Response.Header.SetContentType(contentJSON)
 	if r.status == fasthttp.StatusServiceUnavailable || r.status == fasthttp.StatusTooManyRequests || r.status == fasthttp.StatusInsufficientStorage {
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(retrySeconds))
+		wait := int64(retrySeconds)
+		if r.retry > 0 {
+			wait = max(1, int64(math.Ceil(r.retry.Seconds())))
+		}
+		h := &ctx.Response.Header
+		h.Set(fasthttp.HeaderRetryAfter, strconv.FormatInt(wait, 10))
+		if r.limit > 0 {
+			h.Set("X-RateLimit-Limit", strconv.FormatInt(r.limit, 10))
+			h.Set("X-RateLimit-Remaining", strconv.FormatInt(r.remaining, 10))
+			h.Set("X-RateLimit-Reset", strconv.FormatInt(wait, 10))
+		}
 	}
 	b := ctx.Response.Body()[:0]
 	b = append(b, `{"error":`...)

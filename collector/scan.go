@@ -2,8 +2,9 @@ package collector
 
 // shape is what a quick pass over a JSON text tells before it is parsed.
 type shape struct {
-	depth int // deepest nesting
-	keys  int // colons outside strings: at least the number of keys
+	depth  int // deepest nesting
+	keys   int // colons outside strings: at least the number of keys
+	values int // at least the number of values
 }
 
 // scan measures a JSON text. It does not validate it; it stops a depth bomb
@@ -18,6 +19,7 @@ func scan(b []byte, maxDepth int) shape {
 			i = skipString(b, i+1)
 		case '{', '[':
 			depth++
+			s.values++
 			if depth > s.depth {
 				s.depth = depth
 				if depth > maxDepth {
@@ -26,6 +28,8 @@ func scan(b []byte, maxDepth int) shape {
 			}
 		case '}', ']':
 			depth--
+		case ',':
+			s.values++
 		case ':':
 			s.keys++
 		}

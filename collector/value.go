@@ -21,6 +21,8 @@ const (
 	codeBadTime   = "bad_time"
 	codeBadUTF8   = "bad_utf8"
 	codeTooMany   = "too_many"
+
+	codeRateLimited = "rate_limited"
 )
 
 // view gives b's bytes as a string without copying. The string is valid while

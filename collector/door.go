@@ -1,0 +1,153 @@
+package collector
+
+import (
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/headlessly/headlessly"
+)
+
+// door decides who may come in while there is a crowd. It bounds three things:
+// the requests being worked on, the memory of bodies larger than what every
+// connection may hold anyway, and what each tenant was allowed. Nothing waits:
+// who cannot come in is told when to come again.
+type door struct {
+	clock    headlessly.Clock
+	maxSlots int64
+	slots    atomic.Int64 // requests being worked on
+	maxBytes int64
+	bytes    atomic.Int64
+	tenants  *lru.Cache[string, *tenantState]
+}
+
+// maxTenantStates bounds the tenants whose use is remembered. Whoever is
+// forgotten starts with a full bucket.
+const maxTenantStates = 1 << 16
+
+func newDoor(cfg *Config) *door {
+	c, err := lru.New[string, *tenantState](maxTenantStates)
+	if err != nil {
+		panic(err) // only for a size below one
+	}
+	return &door{clock: cfg.Clock, maxSlots: int64(cfg.MaxInFlight), maxBytes: cfg.MaxBodyMemory, tenants: c}
+}
+
+// tenantState is what one tenant is using.
+type tenantState struct {
+	slots atomic.Int64
+
+	mu     sync.Mutex
+	tokens float64   // may fall below zero: a batch is admitted whole
+	filled time.Time // when tokens was right
+	day    int64     // days since 1970, UTC
+	used   int64     // events of that day
+}
+
+func (d *door) state(tenant string) *tenantState {
+	if s, ok := d.tenants.Get(tenant); ok {
+		return s
+	}
+	fresh := new(tenantState)
+	if s, ok, _ := d.tenants.PeekOrAdd(strings.Clone(tenant), fresh); ok {
+		return s
+	}
+	return fresh
+}
+
+// visit is what one request holds of the door. The zero visit holds nothing.
+type visit struct {
+	door   *door
+	tenant *tenantState
+	bytes  int64
+	slot   bool
+}
+
+// enter takes a slot for a tenant. A tenant may hold as many slots as are free
+// for others at that moment, so one that floods ends with half of them while
+// the rest stay free. One request of each is never its tenant's fault.
+func (v *visit) enter(d *door, tenant string) *errorReply {
+	v.door = d
+	if !v.slot {
+		v.slot = true
+		if d.slots.Add(1) > d.maxSlots {
+			return &errorReply{status: 503, code: "overloaded", message: "the gateway is overloaded; nothing was acknowledged, send again later"}
+		}
+	}
+	if v.tenant != nil || tenant == "" {
+		return nil
+	}
+	v.tenant = d.state(tenant)
+	if n := v.tenant.slots.Add(1); n > 1 && n > d.maxSlots-d.slots.Load() {
+		return &errorReply{status: 429, code: "tenant_busy", message: "this tenant has too many requests under way; nothing was acknowledged, send again later", retry: time.Second}
+	}
+	return nil
+}
+
+// reserve takes n more bytes of body memory.
+func (v *visit) reserve(d *door, n int64) bool {
+	v.door = d
+	v.bytes += n
+	return d.bytes.Add(n) <= d.maxBytes
+}
+
+// leave gives everything back.
+func (v *visit) leave() {
+	if v.slot {
+		v.door.slots.Add(-1)
+	}
+	if v.tenant != nil {
+		v.tenant.slots.Add(-1)
+	}
+	if v.bytes > 0 {
+		v.door.bytes.Add(-v.bytes)
+	}
+	*v = visit{}
+}
+
+// spend takes n events from a tenant's allowance. A batch is admitted whole
+// while there is anything left, and its debt is paid before the next.
+func (s *tenantState) spend(now time.Time, n int, p *Policy) *errorReply {
+	if p.EventsPerSecond <= 0 && p.EventsPerDay <= 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	day := now.Unix() / 86400
+	if day != s.day {
+		s.day, s.used = day, 0
+	}
+	if p.EventsPerDay > 0 && s.used+int64(n) > p.EventsPerDay {
+		return &errorReply{
+			status: 429, code: "quota_exceeded", limit: p.EventsPerDay, remaining: max(0, p.EventsPerDay-s.used),
+			message: "this tenant's events for today are used up; the count starts anew at midnight UTC",
+			retry:   time.Unix((day+1)*86400, 0).Sub(now),
+		}
+	}
+	if p.EventsPerSecond > 0 {
+		burst := float64(p.Burst)
+		if burst <= 0 {
+			burst = max(1, math.Ceil(2*p.EventsPerSecond))
+		}
+		if s.filled.IsZero() {
+			s.tokens = burst
+		} else if passed := now.Sub(s.filled).Seconds(); passed > 0 {
+			s.tokens = min(burst, s.tokens+passed*p.EventsPerSecond)
+		}
+		s.filled = now
+		if s.tokens <= 0 {
+			return &errorReply{
+				status: 429, code: codeRateLimited, limit: int64(p.EventsPerSecond),
+				message: "this tenant sends more events a second than it may; nothing of this request was taken",
+				retry:   time.Duration((1 - s.tokens) / p.EventsPerSecond * float64(time.Second)),
+			}
+		}
+		s.tokens -= float64(n)
+	}
+	s.used += int64(n)
+	return nil
+}

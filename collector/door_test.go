@@ -1,0 +1,162 @@
+package collector_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/headlessly/headlessly/collector"
+)
+
+func TestATenantThatFloodsLeavesRoomForOthers(t *testing.T) {
+	l := &slowLog{memoryLog: &memoryLog{}, arrived: make(chan struct{}), outcome: make(chan error)}
+	g := start(t, func(c *collector.Config) { c.Log, c.MaxInFlight = l, 8 })
+	var busy, taken atomic.Int32
+	var wg sync.WaitGroup
+	send := func(tenant string) {
+		wg.Go(func() {
+			res, r := g.post(t, "/e?t="+tenant, []byte(`{"event":"x"}`))
+			switch {
+			case res.StatusCode == 202:
+				taken.Add(1)
+			case res.StatusCode == 429 && r.Error == "tenant_busy" && res.Header.Get("Retry-After") == "1":
+				busy.Add(1)
+			default:
+				t.Errorf("got %d %+v", res.StatusCode, r)
+			}
+		})
+	}
+	for range 4 { // half of the slots
+		send("acme")
+		<-l.arrived
+	}
+	for range 3 {
+		send("acme")
+	}
+	for start := time.Now(); busy.Load() < 3; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 5*time.Second {
+			t.Fatalf("%d requests were refused, want 3", busy.Load())
+		}
+	}
+	send("other")
+	<-l.arrived
+	for range 5 {
+		l.outcome <- nil
+	}
+	wg.Wait()
+	if taken.Load() != 5 {
+		t.Errorf("%d requests were taken, want 4 and the other tenant's", taken.Load())
+	}
+	go func() { <-l.arrived; l.outcome <- nil }()
+	if res, _ := g.post(t, "/e?t=acme", []byte(`{"event":"x"}`)); res.StatusCode != 202 {
+		t.Errorf("after the flood: got %d, want 202", res.StatusCode)
+	}
+}
+
+func TestMoreThanCanBeWorkedOnIsShed(t *testing.T) {
+	l := &slowLog{memoryLog: &memoryLog{}, arrived: make(chan struct{}), outcome: make(chan error)}
+	g := start(t, func(c *collector.Config) { c.Log, c.MaxInFlight = l, 3 })
+	var wg sync.WaitGroup
+	for _, tenant := range []string{"acme", "other", "keeper"} {
+		wg.Go(func() {
+			if res, _ := g.post(t, "/e?t="+tenant, []byte(`{"event":"x"}`)); res.StatusCode != 202 {
+				t.Errorf("%s: got %d", tenant, res.StatusCode)
+			}
+		})
+		<-l.arrived
+	}
+	if res, r := g.post(t, "/e?t=listed", []byte(`{"event":"x"}`), "Origin: https://shop.example"); res.StatusCode != 503 || r.Error != "overloaded" || res.Header.Get("Retry-After") == "" {
+		t.Errorf("one too many: got %d %+v, want 503", res.StatusCode, r)
+	}
+	for range 3 {
+		l.outcome <- nil
+	}
+	wg.Wait()
+}
+
+func TestLargeBodiesShareBoundedMemory(t *testing.T) {
+	g := start(t, func(c *collector.Config) { c.MaxBodyMemory = 64 << 10 })
+	large := []byte(`{"events":[` + strings.Repeat(`{"event":"x","properties":{"p":"`+strings.Repeat("a", 1000)+`"}},`, 60) + `{"event":"x"}]}`)
+	conn, err := g.dial() // one client has sent much of a large body and holds on
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "POST /e?t=acme HTTP/1.1\r\nHost: g\r\nContent-Length: %d\r\n\r\n%s", len(large), large[:50<<10]); err != nil {
+		t.Fatal(err)
+	}
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		if res, r := g.post(t, "/e?t=acme", large); res.StatusCode == 503 && r.Error == "overloaded" && res.Header.Get("Retry-After") != "" {
+			break
+		}
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("a second large body is taken although the memory is used up")
+		}
+	}
+	if res, r := g.post(t, "/e?t=acme", []byte(`{"event":"small"}`)); res.StatusCode != 202 {
+		t.Errorf("a small body meanwhile: got %d %+v, want 202", res.StatusCode, r)
+	}
+	_ = conn.Close()
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		if res, _ := g.post(t, "/e?t=acme", large[:40<<10]); res.StatusCode == 400 { // cut JSON: it was read whole
+			break
+		}
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("the memory of a client that is gone stays reserved")
+		}
+	}
+}
+
+func TestMuchJSONInFewBytesIsBoundedToo(t *testing.T) {
+	g := start(t, func(c *collector.Config) { c.MaxBodyMemory = 8 << 20 })
+	res, r := g.post(t, "/e?t=acme", []byte(`{"event":"x","p":[`+strings.Repeat("0,", 500_000)+`0]}`))
+	if res.StatusCode != 503 || r.Error != "overloaded" {
+		t.Errorf("got %d %+v, want 503", res.StatusCode, r)
+	}
+}
+
+func TestRateAndQuotaOfATenant(t *testing.T) {
+	now := time.Date(2026, 3, 1, 23, 59, 0, 0, time.UTC)
+	var mu sync.Mutex
+	advance := func(d time.Duration) { mu.Lock(); now = now.Add(d); mu.Unlock() }
+	g := start(t, func(c *collector.Config) {
+		c.Clock = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+		d := testDirectory()
+		d.policies["acme"] = collector.Policy{EventsPerSecond: 2, Burst: 4}
+		d.policies["other"] = collector.Policy{EventsPerDay: 5}
+		c.Directory = d
+	})
+	for _, s := range []struct {
+		name, tenant string
+		wait         time.Duration
+		events       int
+		status       int
+		code, retry  string
+	}{
+		{"within the burst", "acme", 0, 3, 202, "", ""},
+		{"the last token admits a whole batch", "acme", 0, 5, 202, "", ""},
+		{"the debt is paid first", "acme", 0, 1, 429, "rate_limited", "3"},
+		{"still", "acme", time.Second, 1, 429, "rate_limited", "2"},
+		{"paid", "acme", 1500 * time.Millisecond, 1, 202, "", ""},
+		{"within the day's events", "other", 0, 4, 202, "", ""},
+		{"one over", "other", 0, 2, 429, "quota_exceeded", "58"},
+		{"exactly", "other", 0, 1, 202, "", ""},
+		{"the next day", "other", time.Minute, 5, 202, "", ""},
+	} {
+		advance(s.wait)
+		body := `[` + strings.TrimSuffix(strings.Repeat(`{"event":"x"},`, s.events), ",") + `]`
+		res, r := g.post(t, "/e?t="+s.tenant, []byte(body))
+		if res.StatusCode != s.status || r.Error != s.code || res.Header.Get("Retry-After") != s.retry {
+			t.Errorf("%s: got %d %+v, Retry-After %q; want %d %s %q", s.name, res.StatusCode, r, res.Header.Get("Retry-After"), s.status, s.code, s.retry)
+		}
+		if s.status == 429 && res.Header.Get("X-RateLimit-Limit") == "" {
+			t.Errorf("%s: no X-RateLimit-Limit", s.name)
+		}
+	}
+	if n := len(g.log.rejected(t)); n != 0 {
+		t.Errorf("%d throttled bodies were kept as rejected", n)
+	}
+}
