@@ -279,3 +279,24 @@ func (r *Receipt) UnmarshalBinary(data []byte) error {
 	}
 	return nil
 }
+
+// EventTenant reads the tenant out of an event's binary form without decoding
+// the rest; "" when there is none or the form is broken.
+func EventTenant(data []byte) string {
+	const tag = 2<<3 | wireBytes
+	for len(data) > 0 {
+		if data[0]&7 != wireBytes || data[0] >= 0x80 || data[0] > tag {
+			return "" // fields are written in order: the tenant is not there
+		}
+		size, n := binary.Uvarint(data[1:])
+		if n <= 0 || size > uint64(len(data)-1-n) {
+			return ""
+		}
+		value := data[1+n : 1+n+int(size)]
+		if data[0] == tag {
+			return string(value)
+		}
+		data = data[1+n+int(size):]
+	}
+	return ""
+}

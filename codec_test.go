@@ -100,6 +100,25 @@ func TestAFieldOfANewerVersionIsSkipped(t *testing.T) {
 	}
 }
 
+func TestTheTenantIsReadWithoutTheRest(t *testing.T) {
+	full, err := (&headlessly.Event{MessageID: "m", Tenant: "acme", Type: "page", Timestamp: 5}).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := (&headlessly.Event{MessageID: "m", Type: "page"}).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{"there": {full, "acme"}, "absent": {without, ""}, "empty": {nil, ""}, "cut inside the tenant": {full[:6], ""}, "no record": {[]byte{0xff, 0xff}, ""}} {
+		if got := headlessly.EventTenant(c.data); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func FuzzEventUnmarshal(f *testing.F) {
 	var e headlessly.Event
 	filled(f, rand.New(rand.NewPCG(3, 4)), &e)

@@ -19,6 +19,9 @@ const maxBody = 1 << 20
 type Config struct {
 	Store     *store.Store
 	PublicURL string // host of $context
+	// Check says whether the destinations can be built: their rules, templates
+	// and addresses. It joins one *headlessly.FieldError for each fault.
+	Check func(headlessly.Destinations) error
 	// SQL answers a query of a tenant ("" asks over all of them).
 	SQL func(ctx context.Context, tenant string, q Query, w io.Writer) error
 	// Status describes a tenant's health.

@@ -69,6 +69,12 @@ func start(t testing.TB) *plane {
 			_, err := io.WriteString(w, tenant+":"+q.SQL)
 			return err
 		},
+		Check: func(d headlessly.Destinations) error {
+			if d.HTTP != nil && d.HTTP.Batch > 1 && d.HTTP.Body != "" {
+				return &headlessly.FieldError{Code: "validation_failed", Field: "destinations.http", Message: "a body needs a batch of 1"}
+			}
+			return nil
+		},
 		Status: func(_ context.Context, tenant string) (any, error) { return map[string]string{"tenant": tenant}, nil },
 	})
 	srv := httptest.NewServer(h)
@@ -173,6 +179,8 @@ func TestEveryFaultOfAConnectIsNamed(t *testing.T) {
 		{"none named", `{"provider":"analytics","destinations":{}}`, "destinations"},
 		{"misspelt", `{"provider":"analytics","destinations":{"google":{}}}`, "destinations"},
 		{"wrong type", `{"provider":"analytics","destinations":{"ga":{"measurementId":5}}}`, "destinations"},
+		{"an HTTP destination without an address", `{"provider":"analytics","destinations":{"http":{}}}`, "destinations.http.url"},
+		{"one that cannot be built", `{"provider":"analytics","destinations":{"http":{"url":"https://a.example","batch":5,"body":"x"}}}`, "destinations.http"},
 		{"three at once", `{"provider":"analytics","destinations":{"ga":{"measurementId":"UA-1"},"sentry":{"dsn":"x"},"posthog":{"apiKey":"","host":"eu"}}}`, "destinations.ga.measurementId destinations.sentry.dsn destinations.posthog.apiKey destinations.posthog.host"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

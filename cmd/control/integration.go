@@ -107,11 +107,15 @@ func (p *Plane) connect(c call) {
 		return
 	}
 	if len(in.Destinations) == 0 {
-		writeError(c.w, http.StatusBadRequest, "validation_failed", "destinations", "destinations is missing: name at least one of ga, sentry, posthog")
+		writeError(c.w, http.StatusBadRequest, "validation_failed", "destinations", "destinations is missing: name at least one of ga, sentry, posthog, http")
 		return
 	}
 	d, err := analytics.Parse(in.Destinations)
 	if err != nil {
+		p.fail(c, err)
+		return
+	}
+	if err := p.cfg.Check(d); err != nil {
 		p.fail(c, err)
 		return
 	}

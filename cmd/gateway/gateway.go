@@ -22,6 +22,7 @@ import (
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
 	"github.com/headlessly/headlessly/forwarders/egress"
+	"github.com/headlessly/headlessly/forwarders/rules"
 	"github.com/headlessly/headlessly/jsclient"
 	"github.com/headlessly/headlessly/lakehouse"
 )
@@ -53,6 +54,7 @@ type Gateway struct {
 	router    *forwarders.Router
 	collector *collector.Collector
 	plane     *control.Plane
+	deps      forwarders.Deps
 
 	public, private net.Listener
 
@@ -146,8 +148,33 @@ func (g *Gateway) openRouter(context.Context) (err error) {
 	c.Log, c.Parked, c.Destinations = g.log, g.log, g.store
 	c.Client = egress.New(egress.Config{AllowPrivate: g.cfg.Egress.AllowPrivate})
 	c.Registry, c.Reader, c.Logger = all.Registry(), readerRouter, g.logger
+	g.deps = forwarders.Deps{Client: c.Client, Clock: c.Clock, Logger: g.logger}
+	for name, t := range g.cfg.Tenants {
+		if err := g.checkDestinations(t.Destinations); err != nil {
+			return fmt.Errorf("configuration of tenant %s: %w", name, err)
+		}
+	}
 	g.router, err = forwarders.NewRouter(c)
 	return err
+}
+
+// checkDestinations builds each connected destination once, so that a rule or
+// a template at fault is told when it is connected and not by dead letters.
+func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
+	var errs []error
+	for _, k := range all.Registry() {
+		if !k.Connected(d) {
+			continue
+		}
+		_, err := k.Build(d, g.deps)
+		if err == nil {
+			_, err = rules.Compile(k.Rules(d))
+		}
+		if err != nil {
+			errs = append(errs, &headlessly.FieldError{Code: "validation_failed", Field: "destinations." + k.Name, Message: err.Error()})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (g *Gateway) openCollector(ctx context.Context) (err error) {
@@ -167,7 +194,7 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, PublicURL: g.PublicURL(), SQL: g.sql, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
 	return err

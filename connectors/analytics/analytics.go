@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -36,7 +37,7 @@ func explain(err error) string {
 	case errors.As(err, &wrong):
 		return fmt.Sprintf("%s must be %s, got %s", wrong.Field, wrong.Type, wrong.Value)
 	case strings.Contains(err.Error(), "unknown field"):
-		return strings.TrimPrefix(err.Error(), "json: ") + "; known are ga {measurementId, apiSecret, endpoint}, sentry {dsn}, posthog {apiKey, host}"
+		return strings.TrimPrefix(err.Error(), "json: ") + "; known are ga {measurementId, apiSecret, endpoint, resendUnknown}, sentry {dsn}, posthog {apiKey, host, capture, profiles}, http {url, headers, body, batch, secret}, each with rules"
 	}
 	return "is not valid JSON"
 }
@@ -48,7 +49,7 @@ func Validate(d headlessly.Destinations) error {
 		errs = append(errs, &headlessly.FieldError{Code: "validation_failed", Field: "destinations." + field, Message: message})
 	}
 	if d == (headlessly.Destinations{}) {
-		fault("", "name at least one of ga, sentry, posthog")
+		fault("", "name at least one of ga, sentry, posthog, http")
 		errs[0].(*headlessly.FieldError).Field = "destinations" //nolint:errorlint,forcetypeassert // just made
 	}
 	if d.GA != nil {
@@ -67,6 +68,9 @@ func Validate(d headlessly.Destinations) error {
 			fault("posthog.apiKey", "is a personal key (phx_…); the project key (phc_…) is wanted")
 		}
 		checkURL(fault, "posthog.host", d.PostHog.Host)
+	}
+	if d.HTTP != nil && !d.HTTP.URL.Set() {
+		fault("http.url", "is missing: name where to POST, such as https://host/path")
 	}
 	return errors.Join(errs...)
 }
@@ -96,14 +100,11 @@ func checkDSN(fault func(field, message string), dsn string) {
 
 // Merge lays the destinations that add names over base.
 func Merge(base, add headlessly.Destinations) headlessly.Destinations {
-	if add.GA != nil {
-		base.GA = add.GA
-	}
-	if add.Sentry != nil {
-		base.Sentry = add.Sentry
-	}
-	if add.PostHog != nil {
-		base.PostHog = add.PostHog
+	to, from := reflect.ValueOf(&base).Elem(), reflect.ValueOf(add)
+	for i := range from.NumField() {
+		if f := from.Field(i); !f.IsNil() {
+			to.Field(i).Set(f)
+		}
 	}
 	return base
 }
@@ -132,6 +133,13 @@ func Public(d headlessly.Destinations) map[string]any {
 			host = DefaultPostHogHost
 		}
 		out["posthog"] = map[string]any{"host": host}
+	}
+	if d.HTTP != nil {
+		m := map[string]any{}
+		if u, err := url.Parse(d.HTTP.URL.Reveal()); err == nil {
+			m["host"] = u.Host // path and query often carry a token
+		}
+		out["http"] = m
 	}
 	return out
 }
