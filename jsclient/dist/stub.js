@@ -1,1 +1,1 @@
-(()=>{var s=[],n=window;n.hly=n.headlessly||(n.headlessly=new Proxy(s,{get:(t,l)=>l==="q"?s:(...o)=>{s.push([l,o])}}));})();
+(()=>{var n=[],l=window;l.hly=l.headlessly||=new Proxy(n,{get:(t,s)=>s==="q"?n:(...o)=>{n.push([s,o])}});})();

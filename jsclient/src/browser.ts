@@ -1,6 +1,6 @@
 import { guard } from './core'
-import { install } from './headlessly'
-import { Headlessly } from './index'
+import { full } from './full'
+import { install } from './install'
 
 // The whole script, for <script src=".../v1" data-tenant="…">.
-guard(() => install(new Headlessly()))()
+guard(() => install(full))()

@@ -1,49 +1,80 @@
-import type { Store } from './store'
-import type { Config, ConsentChoice } from './types'
+import { config, guard, on } from './core'
+import { encode } from './encode'
+import { discard, drain } from './queue'
+import { get, persist, set } from './store'
+import type { ConsentChoice } from './types'
+import { adopt, forget } from './visitor'
 
-/** granted: capture. denied: capture nothing. wait: hold in memory until told. */
-export type Mode = 'granted' | 'denied' | 'wait'
-
-/** A choice as it is kept and sent: a word, or a word for each category. */
-export type Consent = string | Record<string, string>
-
-const word = (value: unknown): string => (value === true || value === 'granted' ? 'granted' : 'denied')
-
-/** A caller's choice in the form that is kept. */
-export const consentOf = (choice: ConsentChoice): Consent => {
-  if (typeof choice === 'string') return choice
-  const consent: Record<string, string> = {}
-  for (const name of Object.keys(choice)) consent[name] = word(choice[name])
-  return consent
+const enum Limit {
+  /** Events held while consent is waited for. */
+  Held = 200,
 }
 
-/** What a choice means for capturing: the category analytics decides. */
-export const modeOf = (consent: Consent | undefined): Mode =>
-  (typeof consent === 'object' ? consent.analytics || 'granted' : consent || 'granted') as Mode
+let choice: ConsentChoice | undefined
+/** granted: capture. denied: capture nothing. wait: hold in memory until told. */
+let mode = 'denied'
+let held: (() => void)[] = []
 
-/** The browser's own signals: Global Privacy Control, Do Not Track. */
-const refused = (): boolean => {
-  const n = navigator as { globalPrivacyControl?: boolean; doNotTrack?: string | null }
-  return !!n.globalPrivacyControl || n.doNotTrack === '1' || n.doNotTrack === 'yes'
+const choiceKey = (): string => 'hly_c_' + config.tenant
+
+/** Does it now, later, or never. */
+export const whenGranted = (fn: () => void): void => {
+  if (mode === 'granted') fn()
+  else if (mode === 'wait' && held.length < Limit.Held) held.push(guard(fn))
+}
+
+/** Follow a choice: where things are kept, and what becomes of what waits. The category analytics decides. */
+const follow = (next: ConsentChoice | undefined): void => {
+  const waiting = held
+  choice = next
+  const decides = (typeof next === 'string' ? next : next?.analytics) ?? true
+  mode = decides === true ? 'granted' : decides || 'denied'
+  if (mode === 'wait') return
+  held = []
+  if (mode === 'granted') {
+    if (!on(config.cookieless)) adopt()
+    for (const fn of waiting) fn()
+    drain()
+  } else {
+    persist(true)
+    discard()
+    forget()
+    persist(false)
+  }
 }
 
 /**
- * The consent to start with: what the visitor chose here before, else what
- * the browser says for them, else what the page says.
+ * Start with what the visitor chose here before; else what the browser says for
+ * them by Global Privacy Control or Do Not Track; else what the page says.
  */
-export const initialConsent = (config: Config, store: Store, key: string): Consent | undefined => {
-  const kept = store._get(key)
-  if (kept) return kept[0] === '{' ? JSON.parse(kept) : kept
-  return refused() ? 'denied' : config.consent || undefined
+export const start = (): void => {
+  const { globalPrivacyControl: gpc, doNotTrack: dnt } = navigator as Navigator & {
+    globalPrivacyControl?: boolean
+  }
+  persist(true)
+  const kept = get(choiceKey())
+  persist(false)
+  follow(kept ? JSON.parse(kept) : gpc || dnt === '1' ? 'denied' : config.consent)
 }
 
-/** Google consent mode's signals, from the commands that the page gave to gtag. */
-export const googleConsent = (): Record<string, string> => {
-  let signals = {}
-  const layer = (window as { dataLayer?: ArrayLike<unknown> }).dataLayer
-  for (let i = 0; layer && i < layer.length; i++) {
-    const command = Object(layer[i]) as ArrayLike<unknown>
-    if (command[0] === 'consent') signals = { ...signals, ...Object(command[2]) }
+/** Capture nothing any more; what waits is still sent. */
+export const stop = (): void => {
+  mode = 'denied'
+}
+
+/** Keep and follow the visitor's choice. */
+export const choose = (given: ConsentChoice): void => {
+  persist(true)
+  set(choiceKey(), encode(given))
+  follow(given)
+}
+
+/** The choice with Google consent mode's signals: the commands that the page gave to gtag. */
+export const consent = (): ConsentChoice | undefined => {
+  let all: object | undefined
+  for (const command of Object((window as { dataLayer?: ArrayLike<unknown>[] }).dataLayer || [])) {
+    if (command?.[0] === 'consent') all = { ...all, ...Object(command[2]) }
   }
-  return signals
+  const own = typeof choice === 'string' ? { analytics: choice } : choice
+  return all ? ({ ...all, ...own } as ConsentChoice) : choice
 }

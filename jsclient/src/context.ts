@@ -1,68 +1,54 @@
-import { type Consent, googleConsent } from './consent'
+import { consent } from './consent'
+import { config, guard, on } from './core'
 import { encode } from './encode'
-import type { Touch, Visitor } from './state'
-import { type Config, on } from './types'
+import { current, type Touch } from './visitor'
 
 declare const VERSION: string
 
-const CLICK_IDS = 'gclid gbraid wbraid fbclid msclkid ttclid twclid li_fat_id'.split(' ')
-
-/** The campaign in the address, if there is one. */
-export const campaignOf = (search: string, referrer: string): Touch | undefined => {
+/** The campaign in an address, if there is one: utm_campaign is its name, utm_source its source, a click id itself. */
+export const campaignOf = (url: string, referrer: string): Touch | undefined => {
   const touch: Touch = {}
-  for (const [key, value] of new URLSearchParams(search)) {
-    if (key.startsWith('utm_') || CLICK_IDS.includes(key)) touch[key] = value.slice(0, 200)
+  for (const [key, value] of new URL(url).searchParams) {
+    const [, utm, click] = /^utm_(\w+)$|^((g|fb|tt|tw)clid|msclkid|[gw]braid|li_fat_id)$/.exec(key) || []
+    if (utm || click) touch[utm === 'campaign' ? 'name' : utm || key] = value.slice(0, 200)
   }
-  if (!Object.keys(touch)[0]) return
-  touch.referrer = referrer.slice(0, 300)
-  return touch
+  return Object.keys(touch)[0] ? { ...touch, referrer: referrer.slice(0, 300) } : undefined
 }
 
 /**
  * Google's ids from its cookies: `_ga=GA1.<n>.<client id>`, and per stream
  * `_ga_<stream>=GS1.1.<session>.<number>…` or `GS2.1.s<session>$o<number>$…`.
  */
-const googleIds = (cookie: string): object | undefined => {
-  const client = /(?:^|; )_ga=GA\d\.\d\.(\d+\.\d+)/.exec(cookie)
-  if (!client) return
-  const session = /(?:^|; )_ga_\w+=GS\d\.\d\.(?:(\d+)\.(\d+)|([^;]+))/.exec(cookie)
-  const part = (letter: string): string | undefined =>
-    new RegExp('(?:^|\\$)' + letter + '(\\d+)').exec(session?.[3] || '')?.[1]
-  return {
-    clientId: client[1],
-    sessionId: session?.[1] || part('s'),
-    sessionNumber: session?.[2] || part('o'),
-  }
-}
+export const googleIds = guard((): object | undefined => {
+  const part = (pattern: RegExp, text = ''): string | undefined => pattern.exec(text)?.[1]
+  const { cookie } = document
+  const clientId = part(/\b_ga=GA\d\.\d\.(\d+\.\d+)/, cookie)
+  const stream = part(/\b_ga_\w+=GS\d\.\d\.([^;]+)/, cookie)
+  return clientId
+    ? {
+        clientId,
+        sessionId: part(/(?:^|\$)s?(\d+)/, stream),
+        sessionNumber: part(/(?:^\d+\.|(?:^|\$)o)(\d+)/, stream),
+      }
+    : undefined
+})
 
-/** What every batch says of the browser, as `"context":{…}`. */
-export const contextText = (config: Config, visitor: Visitor, consent: Consent | undefined): string => {
-  const { ga, sentryDsn, posthogKey } = config
-  const google = googleConsent()
-  const own = typeof consent === 'string' ? { analytics: consent } : consent
-  const last = visitor.l
-  return (
-    '"context":' +
-    encode({
-      library: { name: '@headlessly/js', version: VERSION },
-      locale: navigator.language,
-      timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      screen: { width: screen.width, height: screen.height },
-      viewport: { width: innerWidth, height: innerHeight },
-      cookieless: on(config.cookieless) || undefined,
-      ga: on(config.cookieless) ? undefined : googleIds(document.cookie),
-      integrations:
-        ga || sentryDsn || posthogKey ? { ga, sentry: sentryDsn, posthog: posthogKey } : undefined,
-      campaign: last && {
-        source: last.utm_source,
-        medium: last.utm_medium,
-        name: last.utm_campaign,
-        term: last.utm_term,
-        content: last.utm_content,
-      },
-      firstTouch: visitor.f,
-      lastTouch: last,
-      consent: Object.keys(google)[0] ? { ...google, ...own } : consent,
-    })
-  )
+/** What every batch says of the browser. */
+export const context = (): string => {
+  const { f, l } = current()
+  const cookieless = on(config.cookieless)
+  return encode({
+    library: { name: '@headlessly/js', version: VERSION },
+    locale: navigator.language,
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    screen: { width: screen.width, height: screen.height },
+    viewport: { width: innerWidth, height: innerHeight },
+    cookieless,
+    ga: cookieless ? undefined : googleIds(),
+    integrations: { ga: config.ga, sentry: config.sentryDsn, posthog: config.posthogKey },
+    campaign: l,
+    firstTouch: f,
+    lastTouch: l,
+    consent: consent(),
+  })
 }

@@ -1,29 +1,22 @@
-import type { State } from './state'
-import type { Api, Auto, CaptureOptions, Config, EventFields } from './types'
+import type { Auto, Config, EventFields } from './types'
 
-/** What a capture module gets to work with. */
-export interface Core {
-  _config: Config
-  _state: State
-  _emit(type: string, fields?: EventFields): void
-  /** Whether `auto` asks for this. */
-  _wants(name: Auto): boolean
-  /** Runs fn when the page is hidden, maybe for good; gone says that it is unloaded. */
-  _onHide(fn: (gone: boolean) => void): void
-  /** Runs fn when a page inside a single-page app is left, with its address. */
-  _onPage(fn: (left: EventFields) => void): void
-  /** Leave a page inside a single-page app. */
-  _leave(left: EventFields): void
-  /** The scope of errors: tags, user, contexts, breadcrumbs. */
-  _scope: EventFields
-  /** Report a caught error; set by the errors module. */
-  _capture(error: unknown, options?: CaptureOptions): void
-  /** The page before this one, also inside a single-page app. */
-  _referrer: string
+// What every module shares. There is one client a page: two would fight over
+// the same listeners, storage and network budget.
+
+/** The settings given to init; without a tenant until then. */
+export let config = {} as Config
+export const configure = (given: Config): void => {
+  config = given
 }
 
-/** A capture module: sets its listeners up when the client starts. */
-export type Feature = (core: Core, api: Api) => void
+/** An option is on unless it is absent or the word false. */
+export const on = (value: unknown): boolean => value != null && value !== false && value !== 'false'
+
+/** Whether `auto` asks for this. */
+export const wants = (name: Auto): boolean => {
+  const auto = '' + (config.auto ?? '')
+  return /^(true)?$/.test(auto) || auto.includes(name)
+}
 
 /** Runs fn; whatever goes wrong in it is ours and stays here. */
 export const guard =
@@ -42,3 +35,27 @@ export const listen = <E extends Event>(target: EventTarget, types: string, fn: 
     target.addEventListener(type, guard(fn) as EventListener, { capture: true, passive: true })
   }
 }
+
+type Listener = (...args: never[]) => void
+const listeners: Record<string, Set<Listener>> = {}
+
+/** Calls fn at every report of that name; returns what ends it. */
+export const subscribe = (name: string, fn: Listener): (() => void) => {
+  const safe = guard(fn)
+  listeners[name] ||= new Set()
+  listeners[name].add(safe)
+  return () => void listeners[name]?.delete(safe)
+}
+
+/** Tells those who listen: event, ack, drop to the page; hide and leave among our own modules. */
+export const report = (name: string, ...args: unknown[]): void => {
+  if (on(config.debug)) console.debug('[headlessly]', name, ...args)
+  for (const fn of listeners[name] || []) fn(...(args as never[]))
+}
+
+/** The scope of errors: tags, user, contexts, breadcrumbs. */
+export const scope: EventFields = {}
+
+/** How the page came to be, as the browser tells. */
+export const arrival = (): { activationStart?: number; responseStart?: number; type?: string } =>
+  performance.getEntriesByType('navigation')[0] || ({} as object)

@@ -9,69 +9,75 @@ const escapeChar = (c: string): string => {
   return code > 127 ? '\ufffd' : '\\u' + (code + 0x10000).toString(16).slice(1)
 }
 
-/** A JSON string, cut at limit characters. */
-export const quote = (s: string, limit: number): string =>
-  '"' + (s.length > limit ? s.slice(0, limit) + '…' : s).replace(SPECIAL, escapeChar) + '"'
-
-/** How much one event may hold. */
+/** How much one event may hold: characters of a string, values in all. */
 interface Budget {
   _chars: number
   _nodes: number
   _cut?: boolean
 }
 
-const MAX_DEPTH = 8
-const MAX_ITEMS = 100
+const enum Limit {
+  Depth = 8,
+  Items = 100,
+  /** The gateway takes 32 KiB an event. */
+  Event = 32000,
+}
 
-const write = (value: unknown, budget: Budget, depth: number): string | undefined => {
-  if (--budget._nodes < 0) {
+/** A JSON string, cut at what the budget allows. */
+const quote = (s: string, budget: Budget): string => {
+  const { _chars: limit } = budget
+  if (s.length > limit) {
+    s = s.slice(0, limit) + '…'
     budget._cut = true
-    return
   }
-  switch (typeof value) {
-    case 'string':
-      if (value.length > budget._chars) budget._cut = true
-      return quote(value, budget._chars)
-    case 'number':
-      return Number.isFinite(value) ? '' + value : 'null'
-    case 'boolean':
-      return '' + value
-    case 'bigint':
-      return '"' + value + '"'
-    case 'object':
-      break
-    default:
-      return
-  }
-  if (!value) return 'null'
-  if (depth > MAX_DEPTH) {
-    budget._cut = true
-    return '"…"'
-  }
+  return '"' + s.replace(SPECIAL, escapeChar) + '"'
+}
+
+/** The JSON of holder[key], or undefined for what JSON has no word for. */
+const write = (
+  holder: Record<string, unknown>,
+  key: string,
+  budget: Budget,
+  depth: number,
+): string | undefined => {
   try {
+    const value = holder[key] as Record<string, unknown>
+    switch (typeof value as string) {
+      case 'string':
+        return quote(value as never, budget)
+      case 'bigint':
+        return '"' + value + '"'
+      case 'number':
+        return Number.isFinite(value) ? '' + value : 'null'
+      case 'boolean':
+        return '' + value
+      case 'object':
+        break
+      default:
+        return
+    }
+    if (!value) return 'null'
+    if (depth > Limit.Depth || budget._nodes < 0) {
+      budget._cut = true
+      return '"…"'
+    }
+    const list = Array.isArray(value)
+    if (!list && typeof value.toJSON === 'function')
+      return write({ v: value.toJSON() }, 'v', budget, depth + 1)
+    if (value instanceof Error || value.nodeType || value.window === value) return quote('' + value, budget)
+    const keys = Object.keys(value)
     let out = ''
-    if (Array.isArray(value)) {
-      for (let i = 0; i < value.length && i < MAX_ITEMS; i++) {
-        out += (i ? ',' : '') + (write(value[i], budget, depth + 1) || 'null')
+    for (let i = 0; i < keys.length; i++) {
+      if (i >= Limit.Items || --budget._nodes < 0) {
+        budget._cut = true
+        break
       }
-      return '[' + out + ']'
+      const name = keys[i] as string
+      const text = write(value, name, budget, depth + 1)
+      if (list) out += (out && ',') + (text || 'null')
+      else if (text) out += (out && ',') + quote(name, budget) + ':' + text
     }
-    const object = value as Record<string, unknown>
-    if (typeof object.toJSON === 'function') return write(object.toJSON(), budget, depth + 1)
-    if (value instanceof Error || object.nodeType || object.window === value)
-      return write('' + value, budget, depth)
-    const keys = Object.keys(object)
-    for (let i = 0; i < keys.length && i < MAX_ITEMS; i++) {
-      const key = keys[i] as string
-      let text: string | undefined
-      try {
-        text = write(object[key], budget, depth + 1)
-      } catch {
-        text = '"[unreadable]"'
-      }
-      if (text) out += (out && ',') + quote(key, 200) + ':' + text
-    }
-    return '{' + out + '}'
+    return list ? '[' + out + ']' : '{' + out + '}'
   } catch {
     return '"[unreadable]"'
   }
@@ -80,18 +86,15 @@ const write = (value: unknown, budget: Budget, depth: number): string | undefine
 /** UTF-8 length of a text. */
 export const bytes = (s: string): number => new TextEncoder().encode(s).length
 
-/** The gateway takes 32 KiB an event. */
-const MAX_EVENT = 32000
-
 /**
  * The JSON of an event, within what the gateway takes: if need be with shorter
  * strings and fewer members, and then marked `"trimmed":true`.
  */
-export const encode = (event: object): string => {
+export const encode = (event: unknown): string => {
   for (let chars = 8192; ; chars /= 4) {
     const budget: Budget = { _chars: chars, _nodes: chars > 999 ? 900 : 200 }
-    let text = write(event, budget, 0) || ''
-    if (budget._cut) text = text.slice(0, -1) + ',"trimmed":true}'
-    if (chars < 9 || (text.length < MAX_EVENT && bytes(text) < MAX_EVENT)) return text
+    let text = write({ v: event }, 'v', budget, 0) || ''
+    if (budget._cut) text = text.replace(/}$/, ',"trimmed":true}')
+    if (chars < 9 || bytes(text) < Limit.Event) return text
   }
 }

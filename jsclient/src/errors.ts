@@ -1,115 +1,75 @@
-import { type Core, type Feature, listen } from './core'
+import { addCrumb } from './breadcrumbs'
+import { listen, scope, wants } from './core'
+import { selectorOf } from './dom'
+import { emit } from './emit'
 import { encode } from './encode'
-import { parseStack } from './stack'
-import type { Api, CaptureOptions, Frame, Level } from './types'
+import { type Exception, exceptionsOf } from './stack'
+import type { Api, CaptureOptions } from './types'
 
-const MAX_CAUSES = 5
-/** A loop that throws must not fill the queue. */
-const MAX_ERRORS = 100
-const REPEAT_MS = 5000
-
-interface Exception {
-  type: string
-  value: string
-  stacktrace: Frame[]
-  mechanism: { type: string; handled: boolean }
+const enum Limit {
+  /** A loop that throws must not fill the queue. */
+  Errors = 100,
+  Repeat = 5000,
 }
 
-/** The thrown value and its causes, the thrown one first. */
-export const exceptionsOf = (thrown: unknown, mechanism: Exception['mechanism']): Exception[] => {
-  const chain: Exception[] = []
-  const seen = new Set<unknown>()
-  let error = thrown
-  while (chain.length < MAX_CAUSES && (error !== undefined || !chain.length) && !seen.has(error)) {
-    seen.add(error)
-    const { name, message, stack, cause } = Object(error) as Partial<Error>
-    const plain = typeof message !== 'string'
-    chain.push({
-      type: (typeof name === 'string' && name) || (plain ? 'Thrown ' + typeof error : 'Error'),
-      value: plain
-        ? typeof error === 'object' && error
-          ? encode(error).slice(0, 1000)
-          : '' + String(error)
-        : message,
-      stacktrace: parseStack(stack),
-      mechanism: chain.length ? { type: 'chained', handled: mechanism.handled } : mechanism,
-    })
-    error = cause
-  }
-  return chain
+let last = ''
+let lastTime = 0
+let count = 0
+
+const capture = (exception: Exception[], { level = 'error', tags, extra }: CaptureOptions = {}): void => {
+  const key = encode(exception)
+  const now = Date.now()
+  if ((key === last && Math.abs(now - lastTime) < Limit.Repeat) || ++count > Limit.Errors) return
+  last = key
+  lastTime = now
+  emit('error', {
+    ...scope,
+    level,
+    message: exception[0]?.value,
+    exception,
+    tags: { ...Object(scope.tags), ...tags },
+    extra,
+  })
 }
 
-/** Errors that nobody caught, and the calls to report what was caught. */
-export const errors: Feature = (core: Core) => {
-  let last = ''
-  let lastTime = 0
-  let count = 0
-
-  const capture = (exception: Exception[], options: CaptureOptions = {}): void => {
-    const first = exception[0] as Exception
-    const key = first.type + first.value + encode(first.stacktrace)
-    const now = Date.now()
-    if ((key === last && Math.abs(now - lastTime) < REPEAT_MS) || ++count > MAX_ERRORS) return
-    last = key
-    lastTime = now
-    const scope = core._scope
-    core._emit('error', {
-      level: options.level || 'error',
-      message: first.value,
-      exception,
-      ...scope,
-      tags: { ...Object(scope.tags), ...options.tags },
-      extra: options.extra,
-    })
-  }
-
-  core._capture = (error, options) =>
-    capture(exceptionsOf(error, { type: 'generic', handled: true }), options)
-
-  if (!core._wants('errors')) return
-  listen<ErrorEvent>(window, 'error', (event) => {
-    if (event.target !== window) return
-    const mechanism = { type: 'onerror', handled: false }
-    const { error, message, filename, lineno, colno } = event
-    const chain = exceptionsOf(error ?? message, mechanism)
-    const first = chain[0] as Exception
-    if (!error) {
-      const named = /^(?:Uncaught )?(?:(\w*Error): )?(.*)$/s.exec(message)
-      first.type = named?.[1] || 'Error'
-      first.value = named?.[2] || message
-    }
-    if (!first.stacktrace[0] && filename) {
-      first.stacktrace.push({
-        filename,
-        function: '?',
-        lineno: lineno || undefined,
-        colno: colno || undefined,
-        in_app: true,
+/** Errors that nobody caught, resources that did not load, and what a content policy blocked. */
+export const errors = (): void => {
+  if (!wants('errors')) return
+  listen<ErrorEvent>(window, 'error', ({ target, error, message, filename, lineno, colno }) => {
+    const { localName, currentSrc, src, href } = target as HTMLImageElement & HTMLLinkElement
+    const stack = '@' + filename + ':' + lineno + ':' + colno
+    if (!localName) capture(exceptionsOf(error ?? { message, stack }, 'error'))
+    else {
+      const failed = { name: 'ResourceError', message: localName + ' failed: ' + (currentSrc || src || href) }
+      capture(exceptionsOf(failed, 'resource'), {
+        level: 'warning',
+        extra: { selector: selectorOf(target as Element) },
       })
     }
-    capture(chain)
   })
-  listen<PromiseRejectionEvent>(window, 'unhandledrejection', (event) =>
-    capture(exceptionsOf(event.reason, { type: 'onunhandledrejection', handled: false })),
+  listen<PromiseRejectionEvent>(window, 'unhandledrejection', ({ reason }) =>
+    capture(exceptionsOf(reason, 'unhandledrejection')),
   )
+  listen<SecurityPolicyViolationEvent>(document, 'securitypolicyviolation', (event) => {
+    const message = event.effectiveDirective + ' blocked ' + event.blockedURI
+    const stack = '@' + event.sourceFile + ':' + event.lineNumber + ':' + event.columnNumber
+    capture(exceptionsOf({ name: 'CSPViolation', message, stack }, 'csp'), { level: 'warning' })
+  })
 }
 
-/** The calls around errors; they only note things until the client has started. */
-export const errorApi = (core: Core): Partial<Api> => {
-  const merge = (name: string, more: object): void => {
-    core._scope[name] = { ...Object(core._scope[name]), ...more }
-  }
-  return {
-    captureException: (error, options) => core._capture(error, options),
-    captureMessage(message, level?: Level) {
-      const scope = core._scope
-      core._emit('message', { message: '' + message, level: level || 'info', ...scope })
-    },
-    setTag: (name, value) => merge('tags', { [name]: '' + value }),
-    setTags: (tags) => merge('tags', tags),
-    setUser(user) {
-      core._scope.user = user || undefined
-    },
-    setContext: (name, context) => merge('contexts', { [name]: context || undefined }),
-  }
+const merge = (name: string, more: object): void => {
+  scope[name] = { ...Object(scope[name]), ...more }
+}
+
+/** The calls around errors. */
+export const errorCalls: Partial<Api> = {
+  captureException: (error, options) => capture(exceptionsOf(error, 'generic', true), options),
+  captureMessage: (message, level = 'info') => emit('message', { ...scope, message: '' + message, level }),
+  addBreadcrumb: addCrumb,
+  setTag: (name, value) => merge('tags', { [name]: '' + value }),
+  setTags: (tags) => merge('tags', tags),
+  setContext: (name, context) => merge('contexts', { [name]: context }),
+  setUser(user) {
+    scope.user = user
+  },
 }

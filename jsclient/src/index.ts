@@ -1,17 +1,13 @@
-import { crumbApi } from './breadcrumbs'
-import { errorApi, errors } from './errors'
-import { assemble } from './headlessly'
-import { leave } from './leave'
-import { pages } from './pages'
+import { full } from './full'
 import type { Api, Config } from './types'
 
 export type * from './types'
 
-/** The client for pages that bundle it: `new Headlessly({ tenant, endpoint })`. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: assemble gives the instance every call of Api
+/** The client for pages that bundle it: `new Headlessly({ tenant, endpoint })`. A page has one: all instances share it. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: full gives the instance every call of Api
 export class Headlessly {
   constructor(config?: Config) {
-    assemble(this, [pages, leave, errors], [errorApi, crumbApi])
+    full(this)
     if (config) this.init(config)
   }
 }

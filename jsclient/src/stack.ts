@@ -1,33 +1,62 @@
+import { encode } from './encode'
 import type { Frame } from './types'
 
-const MAX_FRAMES = 50
-/** Chromium: "at name (where)" or "at where". */
-const V8 = /^\s*at (?:(.*?) \()?(.*?)(?::(\d+))?(?::(\d+))?\)?$/
-/** Firefox and WebKit: "name@where", or where alone. */
-const GECKO = /^\s*(?:((?:(?!:\/\/).)*?)@)?(.*?)(?::(\d+))?(?::(\d+))?$/
-/** Code that is not the page's own. */
-const FOREIGN =
-  /node_modules|^(chrome|moz|safari(-web)?)-extension:|^webkit-masked-url:|^\[?native|^<anonymous>|^node:/
+const enum Limit {
+  Causes = 5,
+  Lines = 60,
+}
 
-/** Parses Error.stack of Chromium, Firefox and WebKit; newest frame first. */
+/** Chromium: "at name (where)" or "at where". Firefox and WebKit: "name@where", or where alone. */
+const LINE = /^\s*(?:at )?(?:((?:(?!:\/\/).)*?)(?: \(|@))?(.*?)(?::(\d+))?(?::(\d+))?\)?$/
+/** Code that is not the page's own. */
+const FOREIGN = /node_modules|-extension:|^(webkit-masked|node:)/
+
+/** Parses Error.stack of Chromium, Firefox and WebKit; newest frame first. Native code has no place and is left out. */
 export const parseStack = (stack: unknown): Frame[] => {
   const frames: Frame[] = []
-  if (typeof stack !== 'string') return frames
-  const v8 = /^\s*at /m.test(stack)
-  for (const raw of stack.slice(0, 50000).split('\n')) {
-    if (raw.length > 2000 || frames.length >= MAX_FRAMES || (v8 && !/^\s*at /.test(raw))) continue
+  const text = ('' + stack).slice(0, 50000)
+  const v8 = /^\s*at /m.test(text)
+  for (const raw of text.split('\n').slice(0, Limit.Lines)) {
+    if (raw.length > 2000 || (v8 && !/^\s*at /.test(raw))) continue
     // Code inside eval: only the place of the eval can be looked up.
     const line = raw.replace(/eval at .*?\((\S+?:\d+:\d+)\).*$/, '$1)').replace(/ line (\d+) > .*$/, ':$1')
-    const match = (v8 ? V8 : GECKO).exec(line)
-    const filename = match?.[2]?.replace(/^async /, '') || ''
-    if (!match || !(match[3] || /^(<anonymous>|native|\[native code\])$/.test(filename))) continue
-    frames.push({
-      filename,
-      function: match[1]?.replace(/^(async|new) /, '') || '?',
-      lineno: +(match[3] || 0) || undefined,
-      colno: +(match[4] || 0) || undefined,
-      in_app: !FOREIGN.test(filename),
-    })
+    const [, name, place, lineno, colno] = LINE.exec(line) || []
+    const filename = place?.replace(/^async /, '')
+    if (filename && lineno) {
+      frames.push({
+        filename,
+        function: name?.replace(/^(async|new) /, '') || '?',
+        lineno: +lineno,
+        colno: +(colno || 0),
+        in_app: !FOREIGN.test(filename),
+      })
+    }
   }
   return frames
+}
+
+/** One thrown value, as it goes over the wire. */
+export interface Exception {
+  type: string
+  value: string
+  stacktrace: Frame[]
+  mechanism: { type: string; handled: boolean }
+}
+
+/** The thrown value and its causes, the thrown one first. */
+export const exceptionsOf = (thrown: unknown, type: string, handled = false): Exception[] => {
+  const chain: Exception[] = []
+  let error = thrown
+  do {
+    const { name, message, stack, cause } = Object(error) as Partial<Error>
+    const value = message ?? (Object(error) === error ? encode(error) : String(error))
+    chain.push({
+      type: '' + (name || 'Error'),
+      value: ('' + value).slice(0, 2000),
+      stacktrace: parseStack(stack),
+      mechanism: { type: chain[0] ? 'chained' : type, handled },
+    })
+    error = cause
+  } while (error && chain.length < Limit.Causes)
+  return chain
 }

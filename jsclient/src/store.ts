@@ -1,38 +1,37 @@
-/** Where state and the queue live. Never throws; a write may not stick. */
-export interface Store {
-  _get(key: string): string | null
-  _set(key: string, value: string): void
-  _remove(key: string): void
-  /** Sorted, so that the oldest entry of a queue comes first. */
-  _keys(prefix: string): string[]
-}
+// Where state and the queue live: memory, and localStorage once that is
+// allowed. Never throws; what the browser refuses to store stays in memory.
 
-const matching = (keys: string[], prefix: string): string[] =>
-  keys.filter((key) => key.startsWith(prefix)).sort()
+const memory: Record<string, string> = {}
+let disk: Storage | undefined
 
-/** Keeps everything for the life of the page only. */
-export const memoryStore = (): Store => {
-  const items = new Map<string, string>()
-  return {
-    _get: (key) => items.get(key) ?? null,
-    _set: (key, value) => void items.set(key, value),
-    _remove: (key) => void items.delete(key),
-    _keys: (prefix) => matching([...items.keys()], prefix),
-  }
-}
-
-const attempt = <T>(fn: () => T, otherwise: T): T => {
+export const get = (key: string): string => {
   try {
-    return fn()
+    return memory[key] || (disk as Storage).getItem(key) || ''
   } catch {
-    return otherwise
+    return ''
   }
 }
 
-/** localStorage; where the browser does not let us, nothing is there and nothing sticks. */
-export const browserStore = (): Store => ({
-  _get: (key) => attempt(() => localStorage.getItem(key), null),
-  _set: (key, value) => attempt(() => localStorage.setItem(key, value), undefined),
-  _remove: (key) => attempt(() => localStorage.removeItem(key), undefined),
-  _keys: (prefix) => attempt(() => matching(Object.keys(localStorage), prefix), []),
-})
+/** An empty value removes the key. */
+export const set = (key: string, value: string): void => {
+  delete memory[key]
+  try {
+    if (value) (disk as Storage).setItem(key, value)
+    else (disk as Storage).removeItem(key)
+  } catch {
+    if (value) memory[key] = value
+  }
+}
+
+/** The keys that begin with prefix, sorted, so that the oldest entry of a queue comes first. */
+export const keysOf = (prefix: string): string[] =>
+  [...Object.keys(memory), ...Object.keys(disk || {})].filter((key) => key.startsWith(prefix)).sort()
+
+/** Allow or forbid the browser's storage; what is in memory moves there when it is allowed. */
+export const persist = (allowed: boolean): void => {
+  disk = undefined
+  try {
+    if (allowed) disk = localStorage
+  } catch {}
+  for (const key of Object.keys(memory)) set(key, memory[key] as string)
+}

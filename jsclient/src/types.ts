@@ -24,7 +24,7 @@ export interface Config {
   /** Count navigations inside the page: `true` by default, `'hash'` counts the fragment too. */
   spa?: boolean | string
   /** Consent at the start; `'wait'` holds events in memory until `consent()` is called. */
-  consent?: ConsentState | string
+  consent?: ConsentState
   /** Store nothing in the browser; the gateway derives a daily visitor id. */
   cookieless?: boolean | string
   /** The share of sessions to record, 0 to 1. */
@@ -43,6 +43,8 @@ export interface Config {
   beforeSend?: (event: EventFields) => EventFields | null | undefined
   /** Milliseconds that events may wait for company. 1000 by default. */
   flushInterval?: number | string
+  /** Compress what is sent. The gateway must take a gzip body without a Content-Encoding header. */
+  gzip?: boolean | string
 }
 
 /** One event as it goes over the wire. */
@@ -128,6 +130,3 @@ export interface Api {
   on(name: 'ack', fn: (messageIds: string[]) => void): () => void
   on(name: 'drop', fn: (messageIds: string[], reason: string) => void): () => void
 }
-
-/** An option is on unless it is absent or the word false. */
-export const on = (value: unknown): boolean => value != null && value !== false && value !== 'false'

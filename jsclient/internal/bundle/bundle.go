@@ -60,7 +60,7 @@ func (t target) build(root, version string) ([]byte, error) {
 		Bundle:            true,
 		Format:            t.format,
 		Platform:          t.platform,
-		Target:            api.ES2020,
+		Target:            api.ES2021,
 		Charset:           api.CharsetUTF8,
 		MinifySyntax:      true,
 		MinifyWhitespace:  true,

@@ -1,0 +1,86 @@
+import { choose, start, stop } from './consent'
+import { config, configure, guard, listen, report, scope, subscribe } from './core'
+import { emit } from './emit'
+import { drain, flush } from './queue'
+import type { Api, Config } from './types'
+import { change, current, forget } from './visitor'
+
+const enum Limit {
+  /** Calls held before init. */
+  Early = 200,
+}
+const early: (() => void)[] = []
+const clocks: Record<string, number> = {}
+
+/** Begin to capture; what features listen to is up to them. */
+export const init = (given: Config, features: (() => void)[]): void => {
+  if (config.tenant || !given.tenant) return
+  configure(given)
+  start()
+  for (const feature of features) guard(feature)()
+  listen(window, 'visibilitychange pagehide', ({ type }) => {
+    const gone = type === 'pagehide'
+    if (!gone && !document.hidden) return
+    report('hide', gone)
+    flush(true)
+  })
+  listen(window, 'online', () => drain(true))
+  for (const call of early) call()
+}
+
+/** The calls that every build has. */
+export const calls: Omit<Partial<Api>, 'init'> = {
+  track(event, properties) {
+    const began = clocks[event]
+    delete clocks[event]
+    emit('track', {
+      event,
+      properties: began ? { durationMs: Math.round(performance.now() - began), ...properties } : properties,
+    })
+  },
+  page: (name, properties) => emit('page', { properties: { name, ...properties } }),
+  identify(userId, traits) {
+    change({ u: '' + userId })
+    emit('identify', { traits })
+  },
+  group(groupId, traits) {
+    change({ g: '' + groupId })
+    emit('group', { traits })
+  },
+  alias: (userId) => emit('alias', { userId: '' + userId, previousId: current().u || current().a }),
+  register: (properties) => change({ p: { ...current().p, ...properties } }),
+  unregister: (name) => change({ p: { ...current().p, [name]: undefined } }),
+  timeEvent(name) {
+    clocks[name] = performance.now()
+  },
+  optIn: () => choose('granted'),
+  optOut: () => choose('denied'),
+  consent: choose,
+  reset() {
+    forget()
+    for (const name of Object.keys(scope)) delete scope[name]
+  },
+  getDistinctId: () => current().u || current().a || '',
+  getSessionId: () => current().s || '',
+  flush: () => flush(),
+  shutdown() {
+    stop()
+    return flush()
+  },
+  debug(wanted = true) {
+    config.debug = wanted
+  },
+  on: subscribe,
+}
+
+/** Gives target the calls. None throws; those before `init` are made, in order, after it. */
+export const assemble = (target: object, api: object): void => {
+  for (const [name, fn] of Object.entries(api)) {
+    const call = guard(fn)
+    ;(target as Record<string, unknown>)[name] = (...args: unknown[]) => {
+      if (config.tenant || /^(init|on)$/.test(name)) return call(...args)
+      if (early.length < Limit.Early) early.push(() => call(...args))
+      return /^get/.test(name) ? '' : Promise.resolve()
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { whenGranted } from './consent'
+import { campaignOf } from './context'
+import { config, on, report } from './core'
+import { encode } from './encode'
+import { uuid7 } from './ids'
+import { add, now } from './queue'
+import type { EventFields } from './types'
+import { current, touch } from './visitor'
+
+/** The page before this one, also inside a single-page app. */
+let referrer = document.referrer
+export const setReferrer = (url: string): void => {
+  referrer = url
+}
+
+const queued = (type: string, place: EventFields, fields: EventFields): void => {
+  const { a, u, s, g, p } = current()
+  const { cookieless, release, environment, beforeSend } = config
+  let event: EventFields | null | undefined = {
+    messageId: uuid7(place.ts as number),
+    type,
+    ...place,
+    anonymousId: on(cookieless) ? undefined : a,
+    userId: u,
+    sessionId: on(cookieless) ? undefined : s,
+    groupId: g,
+    release,
+    environment,
+    ...fields,
+    properties: { ...p, ...fields.properties },
+  }
+  if (beforeSend) event = beforeSend(event)
+  if (!event) return
+  add(event.messageId as string, encode(event))
+  report('event', event)
+}
+
+/** Take an event: who, where and when are added. */
+export const emit = (type: string, fields: EventFields = {}): void => {
+  const place = {
+    ts: now(),
+    url: location.href,
+    path: location.pathname,
+    referrer,
+    title: document.title,
+  }
+  whenGranted(() => {
+    const began = touch(place.ts, campaignOf(place.url, place.referrer))
+    const { s, n } = current()
+    // A session's id is random: its end decides whether it is in the sample.
+    if (+('0x' + s?.slice(-6)) / 2 ** 24 >= +(config.sample ?? 1)) return
+    if (began && !on(config.cookieless)) queued('session', place, { properties: { number: n } })
+    queued(type, place, fields)
+  })
+}

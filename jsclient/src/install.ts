@@ -1,0 +1,28 @@
+import { guard } from './core'
+import type { Config } from './types'
+
+/** Settings of a script tag: its query parameters, then its attributes; the endpoint is where it came from. */
+export const configOf = (script: HTMLScriptElement): Config => {
+  const { origin, pathname, searchParams } = new URL(script.src)
+  return {
+    endpoint: origin + pathname.replace(/\/(v1\/)?[^/]*$/, ''),
+    ...Object.fromEntries(searchParams),
+    ...script.dataset,
+  } as unknown as Config
+}
+
+/** Puts the client that build makes on the page as `headlessly` and `hly`, and makes the calls that the stub has kept. */
+export const install = (build: (target: object) => void): void => {
+  const page = window as unknown as Record<string, { q?: [string, unknown[]][] }>
+  const script = (document.currentScript ||
+    document.querySelector('script[data-tenant]')) as HTMLScriptElement
+  const kept = page.headlessly?.q
+  const client: Record<string, (...args: unknown[]) => void> = {}
+  const start = guard(() => client.init?.(configOf(script)))
+  build(client)
+  page.headlessly = page.hly = client as object
+  // A page that is only rendered ahead has no visitor yet.
+  if ((document as { prerendering?: boolean }).prerendering) addEventListener('prerenderingchange', start)
+  else start()
+  for (const [name, args] of kept || []) client[name]?.(...args)
+}
