@@ -85,7 +85,7 @@ func Default() Config {
 		Log:     Log{MaxSize: 64 << 30, Reserve: 1 << 30},
 		Lakehouse: Lakehouse{
 			CommitInterval: 10 * time.Second,
-			CommitSize:     64 << 20, // bounds memory: one batch fills while another is written
+			CommitSize:     32 << 20, // bounds memory: one batch fills while another is written
 		},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector"
+	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
@@ -31,7 +32,12 @@ import (
 const (
 	readerRouter = "router"
 	readerLake   = "lakehouse"
+	readerDedupe = "dedupe"
 )
+
+// lakeDedupe is how many message ids the lakehouse's writer remembers: a second
+// lock behind the exact index at the door.
+const lakeDedupe = 1 << 17
 
 // Bounds of start, drain and restart.
 const (
@@ -122,7 +128,7 @@ func (g *Gateway) openLog(ctx context.Context) (err error) {
 func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
 	c := eventlog.DefaultConfig(filepath.Join(cfg.Data, "log"))
 	c.MaxBytes, c.MaxAge, c.Reserve = int64(cfg.Log.MaxSize), cfg.Log.MaxAge, int64(cfg.Log.Reserve)
-	c.Readers = []string{readerRouter, readerLake}
+	c.Readers = []string{readerRouter, readerLake, readerDedupe}
 	c.Logger = logger
 	return c
 }
@@ -130,6 +136,7 @@ func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
 // LakeConfig is the lakehouse's configuration within the gateway's.
 func LakeConfig(cfg *config.Config, logger *slog.Logger) lakehouse.Config {
 	c := lakehouse.Default(filepath.Join(cfg.Data, "lake"))
+	c.DedupeWindow = lakeDedupe
 	c.CommitInterval, c.MaxBatchBytes, c.Logger = cfg.Lakehouse.CommitInterval, int64(cfg.Lakehouse.CommitSize), logger
 	return c
 }
@@ -179,12 +186,18 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	c := collector.Default()
+	d := dedupe.Default(filepath.Join(g.cfg.Data, "dedupe"), g.log)
+	d.Logger = g.logger
+	if c.Dedupe, err = dedupe.Open(ctx, d); err != nil {
+		return fmt.Errorf("open index of message ids: %w", err)
+	}
+	g.onClose(c.Dedupe.Close)
 	c.Log, c.Ready = g.log, g.log.Ready
 	c.Directory = &directory{store: g.store, cfg: &g.cfg}
 	script, _ := jsclient.Script(jsclient.Full)
 	c.Script = script.JS
 	c.PathPrefix, c.Logger = g.cfg.PathPrefix, g.logger
-	c.Metrics = []func(io.Writer){g.writeMetrics}
+	c.Metrics = []func(io.Writer){g.writeMetrics, c.Dedupe.WriteMetrics}
 	if g.collector, err = collector.New(c); err != nil {
 		return err
 	}
