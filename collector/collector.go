@@ -46,6 +46,9 @@ type Config struct {
 	// route.
 	Inbound Inbound
 
+	// Enrich says what events are completed with; the zero value works.
+	Enrich enrich.Config
+
 	// PathPrefix is an additional prefix ("/x7") under which every path is
 	// served too: ad-blockers match paths.
 	PathPrefix string
@@ -154,8 +157,15 @@ func New(cfg Config) (*Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collector: compress script: %w", err)
 	}
+	if cfg.Enrich.Clock == nil {
+		cfg.Enrich.Clock = cfg.Clock
+	}
+	enricher, err := enrich.New(cfg.Enrich)
+	if err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
 	c := &Collector{
-		cfg: cfg, script: s, enricher: enrich.New(), metrics: newCounters(),
+		cfg: cfg, script: s, enricher: enricher, metrics: newCounters(),
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
 		door:          newDoor(&cfg),
 	}
@@ -206,6 +216,9 @@ func (c *Collector) Serve(l net.Listener) error { return c.server.Serve(l) }
 // Shutdown closes the listener, lets requests under way finish and returns
 // when they have or when ctx is done.
 func (c *Collector) Shutdown(ctx context.Context) error { return c.server.ShutdownWithContext(ctx) }
+
+// ReloadGeo opens the geo files again after they were replaced.
+func (c *Collector) ReloadGeo() error { return c.enricher.Reload() }
 
 // ScriptHash names the immutable twin of the script: /v1/{hash}.js.
 func (c *Collector) ScriptHash() string { return c.script.hash }

@@ -19,6 +19,7 @@ type decoder struct {
 
 	rest         []byte // the context object under construction
 	integrations *fastjson.Object
+	cookieless   bool
 	name         string
 	named        bool // an explicit event name
 	rawType      string

@@ -80,6 +80,8 @@ func (d *decoder) contextField(key string, v *fastjson.Value) {
 		}
 	case "consent":
 		used = d.consent(v)
+	case "cookieless":
+		d.cookieless = v.Type() == fastjson.TypeTrue
 	case "integrations":
 		if d.integrations == nil {
 			d.integrations = v.GetObject()

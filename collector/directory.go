@@ -1,6 +1,9 @@
 package collector
 
-import "github.com/headlessly/headlessly"
+import (
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/enrich"
+)
 
 // Policy is what a tenant asks of those who send it events.
 type Policy struct {
@@ -11,6 +14,12 @@ type Policy struct {
 	Origins []string
 	// KeepIP stores client addresses whole.
 	KeepIP bool
+	// IgnoreGPC takes events with a Global Privacy Control signal for events
+	// like others; otherwise the signal denies consent.
+	IgnoreGPC bool
+	// Redact takes out what the tenant does not want to store. It is not
+	// applied to what is kept as rejected.
+	Redact *enrich.Redaction
 	// EventsPerSecond and Burst bound what the tenant sends, EventsPerDay what
 	// it sends from one UTC midnight to the next, counted by this process. 0 is
 	// no bound, and a burst of twice the rate.

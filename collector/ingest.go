@@ -127,8 +127,9 @@ func (c *Collector) request(ctx *fasthttp.RequestCtx, now time.Time, p *Policy) 
 		ReceivedAt: now,
 		IP:         clientIP(ctx),
 		UserAgent:  view(ctx.Request.Header.UserAgent()),
-		GPC:        view(ctx.Request.Header.Peek("Sec-GPC")) == "1",
+		GPC:        !p.IgnoreGPC && view(ctx.Request.Header.Peek("Sec-GPC")) == "1",
 		KeepIP:     p.KeepIP,
+		Redact:     p.Redact,
 	}
 }
 
@@ -281,6 +282,7 @@ func (c *Collector) one(b *batch, v *fastjson.Value, tenant string, sentAt int64
 	if e.SentAt == 0 {
 		e.SentAt = sentAt
 	}
+	b.request.Cookieless = b.decoder.cookieless
 	c.enricher.Apply(e, &b.request)
 	data, err := e.AppendBinary(b.data)
 	if err != nil {
