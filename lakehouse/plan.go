@@ -70,6 +70,9 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, tenant string, opt
 		scan = append(scan, table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("tenant"), tenant)))
 	}
 	if !opts.AsOf.IsZero() {
+		if !existed(t, opts.AsOf.UnixMilli()) {
+			return nil, nil
+		}
 		scan = append(scan, table.WithSnapshotAsOf(opts.AsOf.UnixMilli()))
 	}
 	tasks, err := t.Scan(scan...).PlanFiles(ctx)
@@ -97,6 +100,16 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, tenant string, opt
 		files = append(files, path)
 	}
 	return files, nil
+}
+
+// existed says whether the table had a snapshot at a time.
+func existed(t *table.Table, ms int64) bool {
+	for entry := range t.Metadata().SnapshotLogs() {
+		if entry.TimestampMs <= ms {
+			return true
+		}
+	}
+	return false
 }
 
 // duckType is DuckDB's name of an Iceberg type.

@@ -83,6 +83,9 @@ func NewWriter(lake *Lake, log headlessly.LogReader, opts ...WriterOption) (*Wri
 // called once.
 func (w *Writer) Run(ctx context.Context) error {
 	from, err := w.resume(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -44,14 +45,14 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 	if fault != nil {
 		return nil, fault
 	}
-	stop := s.watch(ctx, progress)
-	defer stop()
-	rows, err := s.copy(req, cols)
+	rows, err := s.copy(ctx, req, cols, progress)
 	if errors.Is(err, errNotWrapped) {
 		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: onlySelect}
 	}
 	if err != nil {
-		return nil, classify(err)
+		fault := classify(err)
+		fault.Message = strings.ReplaceAll(fault.Message, filepath.Dir(req.Result)+string(filepath.Separator), "")
+		return nil, fault
 	}
 	done := &wire.Done{Rows: rows}
 	if rows > req.Limits.MaxRows {
@@ -70,7 +71,7 @@ func open(req wire.Request) (*session, error) {
 	}
 	defer duckdb.DestroyConfig(&config)
 	for _, kv := range [][2]string{
-		{"threads", strconv.Itoa(max(req.Limits.Threads, 1))},
+		{"threads", strconv.Itoa(max(req.Limits.Threads, 1) + 1)}, // one of them, ours, only watches
 		{"memory_limit", fmt.Sprintf("%dB", req.Limits.MemoryBytes)},
 		{"temp_directory", req.Temp},
 		{"max_temp_directory_size", fmt.Sprintf("%dB", req.Limits.TempBytes)},
@@ -172,7 +173,7 @@ func unique(seen map[string]int, name string) string {
 
 // copy runs the query into the result file and returns its number of rows,
 // which is one more than allowed when there are too many.
-func (s *session) copy(req wire.Request, cols []resultColumn) (int64, error) {
+func (s *session) copy(ctx context.Context, req wire.Request, cols []resultColumn, progress func(float64)) (int64, error) {
 	var names, values []string
 	for i, c := range cols {
 		in := fmt.Sprintf("c%d", i)
@@ -197,40 +198,55 @@ func (s *session) copy(req wire.Request, cols []resultColumn) (int64, error) {
 	}
 	var res duckdb.Result
 	defer duckdb.DestroyResult(&res)
-	if duckdb.ExecutePrepared(stmt, &res) != duckdb.StateSuccess {
-		return 0, fmt.Errorf("%s", duckdb.ResultError(&res))
+	if err := s.execute(ctx, stmt, &res, progress); err != nil {
+		return 0, err
 	}
 	return duckdb.ValueInt64(&res, 0, 0), nil
 }
 
-// watch reports progress and interrupts the query when ctx ends.
-func (s *session) watch(ctx context.Context, progress func(float64)) (stop func()) {
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ctx.Done():
-				duckdb.Interrupt(s.conn)
-				return
-			case <-tick.C:
-				p := duckdb.QueryProgress(s.conn)
-				if share, _, _ := duckdb.QueryProgressTypeMembers(&p); share >= 0 {
-					progress(share / 100)
-				}
-			}
+// execute runs a statement on DuckDB's own threads, tells its progress and
+// interrupts it when ctx ends. A thread that works itself hears of progress
+// only when its part is done.
+func (s *session) execute(ctx context.Context, stmt duckdb.PreparedStatement, res *duckdb.Result, progress func(float64)) error {
+	var pending duckdb.PendingResult
+	defer duckdb.DestroyPending(&pending)
+	if duckdb.PendingPrepared(stmt, &pending) != duckdb.StateSuccess {
+		return errors.New(duckdb.PendingError(pending))
+	}
+	wait, since := time.Millisecond, time.Duration(0)
+	for {
+		// Being finished is told as an error here; what follows tells which.
+		if state := duckdb.PendingExecuteCheckState(pending); state != duckdb.PendingStateResultNotReady && state != duckdb.PendingStateNoTasksAvailable {
+			break
 		}
-	}()
-	return func() { close(done); <-stopped }
+		select {
+		case <-ctx.Done():
+			duckdb.Interrupt(s.conn)
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		if since += wait; since >= progressEvery {
+			since = 0
+			p := duckdb.QueryProgress(s.conn)
+			share, _, _ := duckdb.QueryProgressTypeMembers(&p)
+			progress(max(share, 0) / 100) // negative while DuckDB can't tell
+		}
+		wait = min(2*wait, 20*time.Millisecond)
+	}
+	if duckdb.ExecutePending(pending, res) != duckdb.StateSuccess {
+		return errors.New(duckdb.ResultError(res))
+	}
+	return nil
 }
 
-// classify tells from DuckDB's own error class what went wrong.
+// classify tells from DuckDB's own error class what went wrong. Its advice to
+// change settings, which a query can't, is left out.
 func classify(err error) *wire.Error {
 	msg := err.Error()
+	if _, cause, ok := strings.Cut(msg, "pending query result\nError: "); ok {
+		msg = cause
+	}
+	msg, _, _ = strings.Cut(msg, "\n\nPossible solutions:")
 	class, _, _ := strings.Cut(msg, " Error:")
 	code := wire.CodeFailed
 	switch class {

@@ -16,7 +16,7 @@ import (
 // after each the same honest query.
 func TestHostileQueriesAreRefusedOrContained(t *testing.T) {
 	lake, log, w := lakeOf(t, func(c *lakehouse.Config) {
-		c.Query.Timeout, c.Query.MemoryBytes, c.Query.TempBytes, c.Query.ResultBytes, c.Query.MaxRows = 4*time.Second, 128<<20, 32<<20, 8<<20, 1000
+		c.Query.Timeout, c.Query.MemoryBytes, c.Query.TempBytes, c.Query.ResultBytes, c.Query.MaxRows = 2*time.Second, 128<<20, 32<<20, 8<<20, 1000
 	})
 	log.Append(laketest.Records("acme", 0, 30)...)
 	log.Append(laketest.Records("beta", 0, 7)...)

@@ -1,0 +1,188 @@
+package sqlworker_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/lakehouse"
+	"github.com/headlessly/headlessly/lakehouse/internal/laketest"
+)
+
+const endless = "SELECT sum(a.range * b.range % 7) FROM range(10000000) a, range(10000000) b"
+
+func TestALongQueryTellsItsProgressAndEndsAtItsDeadline(t *testing.T) {
+	lake, log, w := lakeOf(t)
+	for n := range 12 { // a file each
+		log.Append(laketest.Records("acme", n*20, n*20+20)...)
+		flush(t, w)
+	}
+	var most atomic.Int64 // in thousandths
+	_, err := lake.Query(t.Context(), "acme", "SELECT sum(list_sum(list_transform(range(300000), lambda x: hash(url, x) % 7))) FROM events", lakehouse.QueryOptions{
+		Timeout: 1500 * time.Millisecond, Progress: func(share float64) { most.Store(max(most.Load(), int64(share*1000))) },
+	})
+	var fault *lakehouse.QueryError
+	if !errors.As(err, &fault) || fault.Code != lakehouse.CodeTimeout {
+		t.Errorf("got %v, want code timeout", err)
+	}
+	if n := most.Load(); n < 1 || n > 1000 {
+		t.Errorf("progress came to %d thousandths", n)
+	}
+}
+
+func TestAQueryEndsWithItsCaller(t *testing.T) {
+	lake, _, _ := lakeOf(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := lake.Query(ctx, "acme", endless, lakehouse.QueryOptions{Progress: func(float64) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+func TestNothingIsLeftOfAQuery(t *testing.T) {
+	temp := t.TempDir()
+	lake, log, _ := lakeOf(t, func(c *lakehouse.Config) { c.TempDir = temp })
+	log.Append(laketest.Records("acme", 0, 10)...)
+	ask(t, lake, "acme", "SELECT * FROM events", lakehouse.FormatCSV)
+	if _, err := lake.Query(t.Context(), "acme", "SELECT nothing", lakehouse.QueryOptions{}); err == nil {
+		t.Error("a query for a column that is not there was answered")
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("%d entries are left in the folder for queries (%v)", len(left), err)
+	}
+}
+
+func TestTheTenantNameIsChecked(t *testing.T) {
+	lake, _, _ := lakeOf(t)
+	for _, tenant := range []string{"../acme", "ACME", "a'b", strings.Repeat("a", 64)} {
+		if _, err := lake.Query(t.Context(), tenant, "SELECT 1", lakehouse.QueryOptions{}); err == nil {
+			t.Errorf("tenant %q was taken", tenant)
+		}
+	}
+}
+
+func TestAStoppedServersFolderCanBeReadWithItsLog(t *testing.T) {
+	dir := t.TempDir()
+	lake, log, w := lakeOf(t, func(c *lakehouse.Config) { c.Dir = dir })
+	log.Append(laketest.Records("acme", 0, 10)...)
+	flush(t, w)
+	log.Append(laketest.Records("acme", 10, 15)...)
+	log.Append(laketest.Records("acme", 5, 12)...) // copies
+	cfg := lakehouse.Default(dir)
+	cfg.ReadOnly, cfg.TempDir = true, t.TempDir()
+	reader, err := lakehouse.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const count = "SELECT count(*) AS n, count(DISTINCT message_id) AS ids FROM events"
+	if got, want := ask(t, reader, "acme", count, lakehouse.FormatCSV), "n,ids\n10,10\n"; got != want {
+		t.Errorf("tables alone: got %q, want %q", got, want)
+	}
+	reader.UseLog(log)
+	if got, want := ask(t, reader, "acme", count, lakehouse.FormatCSV), "n,ids\n15,15\n"; got != want {
+		t.Errorf("with the log: got %q, want %q", got, want)
+	}
+	if got := ask(t, lake, "acme", count, lakehouse.FormatCSV); got != "n,ids\n15,15\n" {
+		t.Errorf("the writer's own lake: got %q", got)
+	}
+	if _, err := lakehouse.NewWriter(reader, log); err == nil {
+		t.Error("a lake open for reading got a writer")
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	cfg.Dir = filepath.Join(dir, "nothing")
+	if _, err := lakehouse.Open(t.Context(), cfg); !errors.Is(err, lakehouse.ErrNotFound) {
+		t.Errorf("empty folder: got %v, want ErrNotFound", err)
+	}
+	if _, err := os.Stat(cfg.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("opening for reading made a folder")
+	}
+}
+
+func TestAQueryOfThePastSeesItsRows(t *testing.T) {
+	lake, log, w := lakeOf(t)
+	log.Append(laketest.Records("acme", 0, 10)...)
+	flush(t, w)
+	then := time.Now()
+	time.Sleep(5 * time.Millisecond) // snapshots are told apart by milliseconds
+	log.Append(laketest.Records("acme", 10, 15)...)
+	flush(t, w)
+	log.Append(laketest.Records("acme", 15, 16)...)
+	for _, c := range []struct {
+		name string
+		opts lakehouse.QueryOptions
+		want int64
+	}{
+		{"now", lakehouse.QueryOptions{}, 16},
+		{"committed", lakehouse.QueryOptions{CommittedOnly: true}, 15},
+		{"then", lakehouse.QueryOptions{AsOf: then}, 10},
+		{"before anything", lakehouse.QueryOptions{AsOf: then.Add(-time.Hour)}, 0},
+	} {
+		rows, err := lake.Query(t.Context(), "acme", "SELECT message_id FROM events", c.opts)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if rows.Count != c.want {
+			t.Errorf("%s: got %d rows, want %d", c.name, rows.Count, c.want)
+		}
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheViewsAnswer(t *testing.T) {
+	lake, log, w := lakeOf(t)
+	e := laketest.Event("acme", 3)
+	var records []headlessly.Record
+	add := func(typ, session, path, anonymous, user, previous string, at int64) {
+		e.MessageID = laketest.Event("acme", 1000+len(records)).MessageID
+		e.Type, e.SessionID, e.Path, e.AnonymousID, e.UserID, e.PreviousID, e.Timestamp = typ, session, path, anonymous, user, previous, laketest.Noon+at*1_000_000
+		e.VitalName, e.VitalValue = "", 0
+		records = append(records, laketest.Record(e))
+	}
+	add("page", "s1", "/", "anon", "", "", 0)
+	add("page", "s1", "/cart", "anon", "", "", 40)
+	add("error", "s1", "/cart", "anon", "", "", 41)
+	add("identify", "s1", "/cart", "anon", "ada", "", 42)
+	add("page", "s2", "/only", "other", "", "", 50)
+	add("alias", "s2", "/only", "other", "ada", "old-ada", 51)
+	add("vital", "s2", "/only", "other", "", "", 52)
+	half := len(records) / 2
+	log.Append(records[:half]...)
+	flush(t, w)
+	log.Append(records[half:]...)
+	for sql, want := range map[string]string{
+		"SELECT path FROM pageviews ORDER BY timestamp": "path\n/\n/cart\n/only\n",
+		"SELECT session_id, duration_seconds, pageviews, errors, bounced, entry_path, exit_path, user_id FROM sessions ORDER BY 1": "session_id,duration_seconds,pageviews,errors,bounced,entry_path,exit_path,user_id\ns1,42,2,1,false,/,/cart,ada\ns2,2,1,0,true,/only,/only,ada\n",
+		"SELECT path FROM errors":                                 "path\n/cart\n",
+		"SELECT count(*) AS n FROM vitals":                        "n\n1\n",
+		"SELECT anonymous_id, user_id FROM identities ORDER BY 1": "anonymous_id,user_id\nanon,ada\nold-ada,ada\nother,ada\n",
+	} {
+		if got := ask(t, lake, "acme", sql, lakehouse.FormatCSV); got != want {
+			t.Errorf("%s\ngot  %q\nwant %q", sql, got, want)
+		}
+	}
+	if got := ask(t, lake, "acme", "DESCRIBE events", lakehouse.FormatCSV); strings.Count(got, "\n") != 67 || !strings.Contains(got, "revenue,\"DECIMAL(18,4)\"") {
+		t.Errorf("DESCRIBE events: got %s", got)
+	}
+}
+
+func TestRejectedInputIsQueryable(t *testing.T) {
+	lake, log, w := lakeOf(t)
+	log.Append(laketest.RejectedRecord(headlessly.Rejected{Tenant: "acme", ReceivedAt: laketest.Noon, Reason: "invalid_json", Raw: []byte(`{"a":`)}))
+	flush(t, w)
+	log.Append(laketest.RejectedRecord(headlessly.Rejected{Tenant: "acme", ReceivedAt: laketest.Noon + 1, Reason: "too_large", Raw: []byte{0xff}}))
+	got := ask(t, lake, "acme", "SELECT reason, raw, truncated FROM rejected ORDER BY received_at", lakehouse.FormatCSV)
+	if want := "reason,raw,truncated\ninvalid_json,\"{\"\"a\"\":\",false\ntoo_large,\\xff,false\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
