@@ -30,7 +30,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childDir) != "" {
+	switch {
+	case os.Getenv(nodeDir) != "":
+		os.Exit(runNode())
+	case os.Getenv(childDir) != "":
 		os.Exit(runChild())
 	}
 	os.Exit(m.Run())
@@ -290,6 +293,9 @@ func (b *books) checkLog(t testing.TB, l *eventlog.Log) (missing int) {
 			missing++
 		}
 	}
+	if missing > 0 {
+		t.Logf("%d acknowledged records or frames are missing", missing)
+	}
 	parked := map[string]bool{}
 	for it, err := range l.List(t.Context(), "", "") {
 		if err != nil {
@@ -299,6 +305,7 @@ func (b *books) checkLog(t testing.TB, l *eventlog.Log) (missing int) {
 	}
 	for name := range b.parked {
 		if !parked[name] {
+			t.Logf("parked item %s is missing", name)
 			missing++
 		}
 	}

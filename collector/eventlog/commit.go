@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strconv"
 	"time"
 
@@ -25,6 +24,9 @@ const (
 	// sent again: a leader that went away answers nothing. The message id makes
 	// it idempotent.
 	resendAfter = 2 * time.Second
+	// triesPerServer is how often a frame is sent through one server of a
+	// cluster before another is tried.
+	triesPerServer = 2
 	// resendPause is the wait after an answer that says "not now".
 	resendPause = 100 * time.Millisecond
 )
@@ -136,6 +138,7 @@ func (c *committer) commit(f *frame) {
 	case err == nil:
 		l.stats.committed(records, size, l.cfg.Clock().Sub(start))
 		l.used.Add(int64(size))
+		l.recent.add(seq, l.cfg.Clock(), payload)
 		l.sawLast(seq)
 	case errors.Is(err, headlessly.ErrLogFailed):
 		l.fail(err)
@@ -182,10 +185,8 @@ func (c *committer) await(sent *nats.Msg) (uint64, error) {
 // awaitEmbedded waits until the ack comes or it is certain that none will.
 func (c *committer) awaitEmbedded(sent *nats.Msg) (uint64, error) {
 	l := c.log
-	probe := &nats.Msg{
-		Subject: sent.Subject, Reply: sent.Reply + "p",
-		Header: nats.Header{hdrExpected: []string{strconv.FormatUint(math.MaxUint64, 10)}},
-	}
+	probe := impossible(sent.Subject)
+	probe.Reply = sent.Reply + "p"
 	timer := time.NewTimer(probeAfter)
 	defer timer.Stop()
 	for waited := time.Duration(0); waited < l.cfg.AckTimeout; {
@@ -229,7 +230,7 @@ func (c *committer) awaitCluster(sent *nats.Msg) (uint64, error) {
 	ctx, cancel := context.WithTimeout(l.stopped, l.cfg.AckTimeout)
 	defer cancel()
 	last := errNoAnswer
-	for {
+	for try := 1; ; try++ {
 		seq, again, err := c.awaitOnce(ctx, sent.Reply)
 		if !again {
 			l.setAway(nil)
@@ -241,6 +242,9 @@ func (c *committer) awaitCluster(sent *nats.Msg) (uint64, error) {
 		}
 		if ctx.Err() != nil {
 			break
+		}
+		if try%triesPerServer == 0 {
+			l.writes.elsewhere(l.pub)
 		}
 		if err := l.pub.PublishMsg(sent); err != nil {
 			last = err

@@ -3,7 +3,6 @@ package eventlog
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -86,11 +85,7 @@ func (l *Log) Forget(ctx context.Context, reader string) error {
 	if !validReader(reader) {
 		return fmt.Errorf("log reader %q: not a valid name", reader)
 	}
-	s, err := l.js.Stream(ctx, l.names.cursors)
-	if err == nil {
-		err = s.Purge(ctx, jetstream.WithPurgeSubject(l.names.cursor+reader))
-	}
-	if err != nil {
+	if err := l.purge(ctx, l.names.cursors, jetstream.WithPurgeSubject(l.names.cursor+reader)); err != nil {
 		return fmt.Errorf("forget log reader %s: %w", reader, err)
 	}
 	l.cursors.forget(reader)
@@ -102,35 +97,13 @@ func (l *Log) storeCursor(ctx context.Context, name string, seq uint64) error {
 	return l.put1(ctx, l.names.cursors, l.names.cursor+name, encodeCursor(l.id, seq))
 }
 
-// put1 publishes one message to a stream and waits until it is durable.
-func (l *Log) put1(ctx context.Context, stream, subject string, data []byte) error {
-	_, err := l.js.Publish(ctx, subject, data, jetstream.WithExpectStream(stream))
-	if err != nil {
-		return err
-	}
-	return l.syncNewBlocks()
-}
-
 // loadCursor reads one cursor from the stream's leader, 0 where there is none.
 func (l *Log) loadCursor(ctx context.Context, name string) (uint64, error) {
 	m, err := l.lastMsg(ctx, l.names.cursors, l.names.cursor+name)
 	if m == nil || err != nil {
 		return 0, err
 	}
-	return decodeCursor(m.Data)
-}
-
-// lastMsg gives a subject's newest message, nil where there is none.
-func (l *Log) lastMsg(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	s, err := l.read.Stream(ctx, stream)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
-	}
-	return m, err
+	return decodeCursor(m.data)
 }
 
 // loadCursors reads every cursor. An unreadable one counts as absent: its
@@ -139,15 +112,11 @@ func (l *Log) loadCursors(ctx context.Context) error {
 	for _, r := range l.cfg.Readers {
 		l.cursors.set(r, 0)
 	}
-	s, err := l.read.Stream(ctx, l.names.cursors)
+	state, err := l.subjects(ctx, l.names.cursors, l.names.cursor+">")
 	if err != nil {
 		return fmt.Errorf("read cursors: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(l.names.cursor+">"))
-	if err != nil {
-		return fmt.Errorf("read cursors: %w", err)
-	}
-	for subject := range info.State.Subjects {
+	for subject := range state.Subjects {
 		name := strings.TrimPrefix(subject, l.names.cursor)
 		if name == cursorLogID {
 			continue
@@ -159,7 +128,7 @@ func (l *Log) loadCursors(ctx context.Context) error {
 			l.stats.corrupt.Add(1)
 		}
 		if name == cursorTrim {
-			l.trimmed.Store(seq)
+			l.trimmed.Store(max(seq, l.trimmed.Load()))
 		} else {
 			l.cursors.set(name, seq)
 		}

@@ -40,6 +40,9 @@ func (l *Log) keep(ctx context.Context) error {
 	l.used.Store(int64(state.Bytes)) //nolint:gosec // a size on disk
 	if l.srv == nil {
 		l.sawLast(state.LastSeq)
+		if err := l.loadCursors(ctx); err != nil {
+			return err // other processes have readers too
+		}
 	}
 	to, err := l.retainFrom(ctx, state)
 	if err != nil {
@@ -122,11 +125,7 @@ func (l *Log) Trim(ctx context.Context, seq uint64) error {
 		return fmt.Errorf("trim log to %d: %w", seq, err)
 	}
 	l.trimmed.Store(seq)
-	s, err := l.js.Stream(ctx, l.names.events)
-	if err == nil {
-		err = s.Purge(ctx, jetstream.WithPurgeSequence(seq+1))
-	}
-	if err != nil {
+	if err := l.purge(ctx, l.names.events, jetstream.WithPurgeSequence(seq+1)); err != nil {
 		return fmt.Errorf("trim log to %d: %w", seq, err)
 	}
 	return nil

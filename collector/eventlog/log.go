@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,6 +29,8 @@ type Log struct {
 	unlock func() error   // nil on a cluster
 	pub    *nats.Conn     // frames, cursors, parked
 	sub    *nats.Conn     // reads, so that a long read never delays an ack
+	reads  mover
+	writes mover
 	js     jetstream.JetStream
 	read   jetstream.JetStream
 
@@ -38,6 +41,7 @@ type Log struct {
 	last        atomic.Uint64 // newest durable sequence known here
 	trimmed     atomic.Uint64 // frames up to here went by Trim or never were
 	news        broadcast     // new frames
+	recent      recent        // the newest of them
 	cursors     cursorCache
 	parked      parkedState
 	stats       counters
@@ -100,13 +104,14 @@ func (l *Log) connect(ctx context.Context) (err error) {
 	if l.sub, err = connect(l.cfg, l.srv, "log reader"); err != nil {
 		return err
 	}
+	l.reads.clock, l.writes.clock = l.cfg.Clock, l.cfg.Clock
 	if l.js, err = jetstream.New(l.pub); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
 	if l.read, err = jetstream.New(l.sub); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	if err := openStreams(ctx, l.js, l.names, l.cfg); err != nil {
+	if err := l.patiently(ctx, l.openStreams); err != nil {
 		return err
 	}
 	l.dec, err = newDecoder()
@@ -122,11 +127,10 @@ func (l *Log) prepare(ctx context.Context) error {
 	}
 	room := int(l.pub.MaxPayload()) - frameRoom
 	l.appender.init(l.cfg, room)
-	if err := l.loadCursors(ctx); err != nil {
-		return err
-	}
-	if err := l.loadID(ctx); err != nil {
-		return err
+	for _, load := range []func(context.Context) error{l.loadCursors, l.loadID, l.loadState, l.loadRemoved} {
+		if err := l.patiently(ctx, load); err != nil {
+			return err
+		}
 	}
 	for i := range l.writers {
 		c, err := l.newCommitter(i > 0)
@@ -135,10 +139,32 @@ func (l *Log) prepare(ctx context.Context) error {
 		}
 		l.writers[i] = c
 	}
-	if err := l.loadLast(ctx); err != nil {
-		return err
+	if l.srv != nil {
+		return l.pad(ctx)
 	}
-	return l.loadRemoved(ctx)
+	if _, err := l.sub.Subscribe(l.names.hint, func(m *nats.Msg) { l.heard(m.Data) }); err != nil {
+		return fmt.Errorf("listen for frames: %w", err)
+	}
+	return nil
+}
+
+// streamsTimeout bounds how long a cluster may take to elect its leaders.
+const streamsTimeout = time.Minute
+
+// patiently does one step of the start, again and again while a cluster has no
+// leader.
+func (l *Log) patiently(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, streamsTimeout)
+	defer cancel()
+	for {
+		err := step(ctx)
+		if err == nil || l.srv != nil || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		l.writes.elsewhere(l.pub)
+		l.reads.elsewhere(l.sub)
+		pause(ctx, resendPause)
+	}
 }
 
 // start begins the background work.

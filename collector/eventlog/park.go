@@ -155,11 +155,12 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 		return err
 	}
 	defer b.close()
-	next := uint64(1)
+	next, seen, tries := uint64(1), uint64(0), 0
 	for {
 		before := next
 		err := b.get(ctx, getRequest{Seq: next, Batch: readBatch, MaxBytes: readBytes, Next: filter}, func(m stored) error {
 			next = m.seq + 1
+			seen++
 			return each(m)
 		})
 		if err != nil {
@@ -168,8 +169,20 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 		if next > before {
 			continue
 		}
-		// Nothing came: the end, or a message the store cannot read.
-		skip, err := l.unreadablePack(ctx, b, next, filter)
+		// Nothing came: the end, a replica that is late, or a message that the
+		// store cannot read.
+		state, err := l.subjects(ctx, l.names.parked, filter)
+		if err != nil {
+			return err
+		}
+		if seen >= total(state.Subjects) {
+			return nil
+		}
+		if tries++; l.srv == nil && tries < lateTries {
+			pause(ctx, resendPause)
+			continue
+		}
+		skip, err := l.behindUnreadable(ctx, b, next, state, filter)
 		if err != nil || skip == 0 {
 			return err
 		}
@@ -177,50 +190,48 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 	}
 }
 
-// unreadablePack looks for the end of the list, 0, or the place behind a
-// message that the store cannot read.
-func (l *Log) unreadablePack(ctx context.Context, b *batch, next uint64, filter string) (uint64, error) {
-	info, err := l.parkedInfo(ctx, filter)
-	if err != nil {
-		return 0, err
+// lateTries is how often a replica that lacks packs is asked again.
+const lateTries = 20
+
+func total(subjects map[string]uint64) (n uint64) {
+	for _, packs := range subjects {
+		n += packs
 	}
-	for seq := max(next, info.State.FirstSeq); seq <= info.State.LastSeq; seq++ {
-		found := false
+	return n
+}
+
+// behindUnreadable looks for the first pack behind messages that the store
+// cannot read, 0 where there is none.
+func (l *Log) behindUnreadable(ctx context.Context, b *batch, next uint64, state jetstream.StreamState, filter string) (uint64, error) {
+	for seq := max(next, state.FirstSeq); seq <= state.LastSeq; seq++ {
+		found := uint64(0)
 		req := getRequest{Seq: seq, Batch: 1, Next: filter}
-		if err := b.get(ctx, req, func(stored) error { found = true; return nil }); err != nil {
+		if err := b.get(ctx, req, func(m stored) error { found = m.seq; return nil }); err != nil {
 			return 0, err
 		}
-		if found {
-			l.cfg.Logger.Error("parked items are unreadable", slog.Uint64("from", next), slog.Uint64("to", seq-1))
-			l.stats.corrupt.Add(seq - next)
-			return seq, nil
+		if found > 0 {
+			l.cfg.Logger.Error("parked items are unreadable", slog.Uint64("from", next), slog.Uint64("to", found-1))
+			l.stats.corrupt.Add(1)
+			return found, nil
 		}
 	}
 	return 0, nil
 }
 
-func (l *Log) parkedInfo(ctx context.Context, filter string) (*jetstream.StreamInfo, error) {
-	s, err := l.read.Stream(ctx, l.names.parked)
-	if err != nil {
-		return nil, err
-	}
-	return s.Info(ctx, jetstream.WithSubjectFilter(filter))
-}
-
 // Count implements [headlessly.Parked].
 func (l *Log) Count(ctx context.Context) (map[headlessly.ParkedKey]int64, error) {
-	info, err := l.parkedInfo(ctx, l.names.park+">")
+	state, err := l.subjects(ctx, l.names.parked, l.names.park+">")
 	if err != nil {
 		return nil, fmt.Errorf("count parked items: %w", err)
 	}
 	counts := make(map[headlessly.ParkedKey]int64)
-	for subject, packs := range info.State.Subjects {
-		tenant, destination, state := l.splitPark(subject)
+	for subject, packs := range state.Subjects {
+		tenant, destination, status := l.splitPark(subject)
 		n, err := strconv.ParseInt(subject[strings.LastIndexByte(subject, '.')+1:], 10, 32)
 		if err != nil {
 			continue // not ours
 		}
-		k := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: state == parkDead}
+		k := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: status == parkDead}
 		counts[k] += n * int64(packs) //nolint:gosec // a count
 	}
 	for k, n := range l.parked.goneCounts() {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -81,29 +80,40 @@ type reader struct {
 
 func (r *reader) run(ctx context.Context) error {
 	for {
-		news := r.log.news.wait()
-		if r.next > r.log.last.Load() {
-			if err := r.log.await(ctx, news, r.next); err != nil {
-				return err
-			}
-			continue
-		}
-		if t := r.log.trimmed.Load(); r.next <= t {
-			r.next = t + 1
-			continue
-		}
-		before := r.next
-		if err := r.batch.get(ctx, r.request(), r.frame); err != nil {
+		err := r.step(ctx)
+		switch {
+		case err == nil:
+		case errors.Is(err, errStopped) || ctx.Err() != nil || r.log.srv != nil:
 			return err
-		}
-		if r.next > before {
-			r.tries = 0
-			continue
-		}
-		if err := r.missing(ctx); err != nil {
-			return err
+		default:
+			// A cluster may be between leaders.
+			r.log.cfg.Logger.Warn("log not readable for now", slog.Uint64("seq", r.next), slog.Any("error", err))
+			r.log.reads.elsewhere(r.log.sub)
+			pause(ctx, resendPause)
 		}
 	}
+}
+
+// step yields a batch, or waits for frames.
+func (r *reader) step(ctx context.Context) error {
+	news := r.log.news.wait()
+	if r.next > r.log.last.Load() {
+		return r.log.await(ctx, news, r.next)
+	}
+	r.next = max(r.next, r.log.trimmed.Load()+1)
+	if m, ok := r.log.recent.get(r.next); ok {
+		r.tries = 0
+		return r.frame(ctx, m)
+	}
+	before := r.next
+	if err := r.batch.get(ctx, r.request(), func(m stored) error { return r.frame(ctx, m) }); err != nil {
+		return err
+	}
+	if r.next > before {
+		r.tries = 0
+		return nil
+	}
+	return r.missing(ctx)
 }
 
 func (r *reader) request() getRequest {
@@ -111,12 +121,12 @@ func (r *reader) request() getRequest {
 }
 
 // frame yields one message of a batch.
-func (r *reader) frame(m stored) error {
+func (r *reader) frame(ctx context.Context, m stored) error {
 	if m.seq < r.next {
 		return nil
 	}
 	if m.seq > r.next {
-		if err := r.gap(m.seq - 1); err != nil {
+		if err := r.gap(ctx, m.seq-1); err != nil {
 			return err
 		}
 	}
@@ -145,18 +155,18 @@ func (r *reader) give(f headlessly.Frame, err error) error {
 	return nil
 }
 
-// gap passes over next to to, which the store did not give: what the block
-// files still hold of them is yielded, and the receiver is told of the rest,
-// unless they were trimmed.
-func (r *reader) gap(to uint64) error {
+// gap passes over next to to, which the store did not give: what its files, or
+// the leader, still hold of them is yielded, and the receiver is told of the
+// rest, unless they were trimmed.
+func (r *reader) gap(ctx context.Context, to uint64) error {
 	r.next = max(r.next, r.log.trimmed.Load()+1)
 	if r.next > to {
 		r.next = to + 1
 		return nil
 	}
-	found, err := r.log.searchBlocks(r.next, to)
+	found, err := r.log.search(ctx, r.next, to)
 	if err != nil {
-		r.log.cfg.Logger.Error("log blocks not searched", slog.Any("error", err))
+		return err
 	}
 	for _, m := range found {
 		if m.seq > r.next {
@@ -183,33 +193,25 @@ func (r *reader) lost(from, to uint64) error {
 }
 
 // missing handles a frame that should be there and that no batch brought: the
-// store cannot read it, or everything behind it was removed.
+// store cannot read it, everything behind it was removed, or a replica is late.
 func (r *reader) missing(ctx context.Context) error {
 	if r.tries++; r.tries < readTries {
 		pause(ctx, 10*time.Millisecond)
 		return ctx.Err()
 	}
 	r.tries = 0
-	var at []stored
-	err := r.batch.get(ctx, getRequest{Seq: r.next}, func(m stored) error { at = append(at, m); return nil })
-	if err != nil {
-		return err
-	}
-	if len(at) > 0 {
-		return r.frame(at[0])
-	}
 	state, err := r.log.state(ctx)
 	if err != nil {
 		return err
 	}
 	switch {
 	case state.FirstSeq > r.next:
-		return r.gap(state.FirstSeq - 1)
+		return r.gap(ctx, state.FirstSeq-1)
 	case state.LastSeq < r.next:
 		// The store forgot its end while running.
-		return r.gap(r.log.last.Load())
+		return r.gap(ctx, r.log.last.Load())
 	}
-	return r.gap(r.next)
+	return r.gap(ctx, r.next)
 }
 
 // await blocks until there may be a frame next.
@@ -250,15 +252,6 @@ func (l *Log) Last(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("last log frame: %w", err)
 	}
 	return state.LastSeq, nil
-}
-
-// state asks the events stream for its state.
-func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
-	s, err := l.read.Stream(ctx, l.names.events)
-	if err != nil {
-		return jetstream.StreamState{}, err
-	}
-	return s.CachedInfo().State, nil
 }
 
 // stored is one message as a direct get brings it.

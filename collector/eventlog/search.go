@@ -2,20 +2,44 @@ package eventlog
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
 	"time"
 )
 
+// maxSearch bounds how many missing frames the leader is asked for one by one.
+const maxSearch = 1000
+
+// search looks for frames that a direct get did not bring.
+func (l *Log) search(ctx context.Context, from, to uint64) ([]stored, error) {
+	if l.srv != nil {
+		found, err := l.searchBlocks(from, to)
+		if err != nil {
+			l.cfg.Logger.Error("log blocks not searched", slog.Any("error", err))
+		}
+		return found, nil
+	}
+	var found []stored
+	for seq := from; seq <= to && seq-from < maxSearch; seq++ {
+		m, err := l.getMsg(ctx, l.names.events, seq)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			found = append(found, *m)
+		}
+	}
+	return found, nil
+}
+
 // searchBlocks looks in the embedded store's files for frames from to to that
 // the server does not give, because it found them damaged: the damage may be
 // beside the frame. Frames that are damaged themselves are in the result too.
 func (l *Log) searchBlocks(from, to uint64) ([]stored, error) {
-	if l.srv == nil {
-		return nil, nil
-	}
 	list, err := blocks(l.blocksDir(l.names.events))
 	if err != nil {
 		return nil, err

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync"
 	"time"
 
+	"github.com/headlessly/headlessly"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
@@ -106,6 +108,26 @@ func connect(cfg Config, srv *server.Server, name string) (*nats.Conn, error) {
 		return nil, fmt.Errorf("connect to log: %w", err)
 	}
 	return nc, nil
+}
+
+// mover takes a connection to another server of a cluster: one that is cut off
+// from the others keeps its clients without knowing.
+type mover struct {
+	clock headlessly.Clock
+	mu    sync.Mutex
+	moved time.Time
+}
+
+// moveEvery is how often a connection is moved at most.
+const moveEvery = 5 * time.Second
+
+func (m *mover) elsewhere(nc *nats.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := m.clock(); now.Sub(m.moved) >= moveEvery {
+		m.moved = now
+		_ = nc.ForceReconnect() // closed: nothing to move
+	}
 }
 
 // serverLogger passes the server's own log on. Its text goes into an attribute

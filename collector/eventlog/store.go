@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -92,7 +91,7 @@ func (l *Log) loadID(ctx context.Context) error {
 		return fmt.Errorf("log id: %w", err)
 	}
 	m, err := l.lastMsg(ctx, l.names.cursors, subject)
-	if err != nil || m == nil || copy(l.id[:], m.Data) != len(l.id) {
+	if err != nil || m == nil || copy(l.id[:], m.data) != len(l.id) {
 		return errors.Join(errors.New("log id is unreadable"), err)
 	}
 	return nil
@@ -153,23 +152,15 @@ func writeSynced(path string, data []byte) (err error) {
 	return nil
 }
 
-// loadLast learns where the log ends, and sees to it that no sequence that a
-// reader has finished is given out again.
-func (l *Log) loadLast(ctx context.Context) error {
+// loadState learns where the log ends and how large it is.
+func (l *Log) loadState(ctx context.Context) error {
 	state, err := l.state(ctx)
 	if err != nil {
 		return fmt.Errorf("log state: %w", err)
 	}
 	l.last.Store(state.LastSeq)
 	l.used.Store(int64(state.Bytes)) //nolint:gosec // a size on disk
-	if l.srv == nil {
-		_, err := l.sub.Subscribe(l.names.hint, func(m *nats.Msg) { l.heard(m.Data) })
-		if err != nil {
-			return fmt.Errorf("listen for frames: %w", err)
-		}
-		return nil
-	}
-	return l.pad(ctx)
+	return nil
 }
 
 // pad appends padding frames until the log is as long as the furthest cursor

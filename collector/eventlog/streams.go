@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -35,7 +37,8 @@ func makeNames(prefix string) names {
 func (n names) eventsSubjects() string { return n.subject[:len(n.subject)-len("00")] + "*" }
 
 // openStreams makes the streams or checks the ones that are there.
-func openStreams(ctx context.Context, js jetstream.JetStream, n names, cfg Config) error {
+func (l *Log) openStreams(ctx context.Context) error {
+	n, cfg := l.names, l.cfg
 	// Callers' retries carry a message id on a cluster only: rebuilding a
 	// window of ids costs the start of an embedded log.
 	window := 100 * time.Millisecond
@@ -56,17 +59,29 @@ func openStreams(ctx context.Context, js jetstream.JetStream, n names, cfg Confi
 	parked.Name, parked.Subjects, parked.AllowDirect = n.parked, []string{n.park + ">", n.gone + "*"}, true
 
 	for _, want := range []jetstream.StreamConfig{events, cursors, parked} {
-		if err := openStream(ctx, js, want); err != nil {
+		if err := openStream(ctx, l.js, want); err != nil {
 			return fmt.Errorf("log stream %s: %w", want.Name, err)
 		}
 	}
 	return nil
 }
 
+// passing says whether an error of the cluster may go away by itself: it is
+// between leaders, or has just been started.
+func passing(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == http.StatusServiceUnavailable
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout)
+}
+
 // openStream makes the stream or takes the one that is there as it is, as long
 // as it keeps the promises: on disk, each write synced, enough replicas. An
 // operator's own limits on a cluster are left alone.
 func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = js.CreateStream(ctx, want)

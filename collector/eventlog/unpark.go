@@ -3,7 +3,6 @@ package eventlog
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -119,12 +118,8 @@ func (l *Log) Remove(ctx context.Context, ids ...uint64) error {
 	}
 	l.parked.removing.Lock()
 	defer l.parked.removing.Unlock()
-	s, err := l.js.Stream(ctx, l.names.parked)
-	if err != nil {
-		return fmt.Errorf("remove parked items: %w", err)
-	}
 	for seq, items := range packs {
-		if err := l.removeFrom(ctx, s, seq, items); err != nil {
+		if err := l.removeFrom(ctx, seq, items); err != nil {
 			return fmt.Errorf("remove parked items: %w", err)
 		}
 	}
@@ -132,17 +127,14 @@ func (l *Log) Remove(ctx context.Context, ids ...uint64) error {
 }
 
 // removeFrom removes items of one pack.
-func (l *Log) removeFrom(ctx context.Context, s jetstream.Stream, seq uint64, items []int) error {
+func (l *Log) removeFrom(ctx context.Context, seq uint64, items []int) error {
 	g, known := l.parked.get(seq)
 	if !known {
-		m, err := s.GetMsg(ctx, seq)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
+		m, err := l.getMsg(ctx, l.names.parked, seq)
+		if m == nil || err != nil {
 			return err
 		}
-		if g, err = l.describePack(m.Subject); err != nil {
+		if g, err = l.describePack(m.subject); err != nil {
 			return err
 		}
 	}
@@ -158,12 +150,12 @@ func (l *Log) removeFrom(ctx context.Context, s jetstream.Stream, seq uint64, it
 		l.parked.put(seq, g)
 		return nil
 	}
-	if err := s.DeleteMsg(ctx, seq); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+	if err := l.deleteMsg(ctx, l.names.parked, seq); err != nil {
 		return err
 	}
 	l.parked.drop(seq)
 	if known {
-		return s.Purge(ctx, jetstream.WithPurgeSubject(l.goneSubject(seq)))
+		return l.purge(ctx, l.names.parked, jetstream.WithPurgeSubject(l.goneSubject(seq)))
 	}
 	return nil
 }
@@ -185,16 +177,12 @@ func (l *Log) describePack(subject string) (gonePack, error) {
 
 // loadRemoved reads which items of which packs have been removed.
 func (l *Log) loadRemoved(ctx context.Context) error {
-	info, err := l.parkedInfo(ctx, l.names.gone+"*")
+	state, err := l.subjects(ctx, l.names.parked, l.names.gone+"*")
 	if err != nil {
 		return fmt.Errorf("read removed parked items: %w", err)
 	}
-	s, err := l.js.Stream(ctx, l.names.parked)
-	if err != nil {
-		return fmt.Errorf("read removed parked items: %w", err)
-	}
-	for subject := range info.State.Subjects {
-		if err := l.loadGone(ctx, s, subject); err != nil {
+	for subject := range state.Subjects {
+		if err := l.loadGone(ctx, subject); err != nil {
 			return fmt.Errorf("read removed parked items: %w", err)
 		}
 	}
@@ -203,29 +191,28 @@ func (l *Log) loadRemoved(ctx context.Context) error {
 
 // loadGone reads one record of removed items; one whose pack is gone, or that
 // is unreadable, is dropped: at worst an item is delivered again.
-func (l *Log) loadGone(ctx context.Context, s jetstream.Stream, subject string) error {
+func (l *Log) loadGone(ctx context.Context, subject string) error {
 	pack, err := strconv.ParseUint(strings.TrimPrefix(subject, l.names.gone), 10, 64)
 	if err != nil {
 		return nil //nolint:nilerr // not ours
 	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
+	m, err := l.lastMsg(ctx, l.names.parked, subject)
+	if m == nil || err != nil {
+		return err
+	}
+	bits, err := decodeGone(m.data)
 	if err != nil {
 		l.cfg.Logger.Warn("record of removed parked items is unreadable", slog.Uint64("pack", pack), slog.Any("error", err))
 		return nil
 	}
-	bits, err := decodeGone(m.Data)
-	if err != nil {
-		l.cfg.Logger.Warn("record of removed parked items is unreadable", slog.Uint64("pack", pack), slog.Any("error", err))
-		return nil
-	}
-	of, err := s.GetMsg(ctx, pack)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return s.Purge(ctx, jetstream.WithPurgeSubject(subject))
-	}
+	of, err := l.getMsg(ctx, l.names.parked, pack)
 	if err != nil {
 		return err
 	}
-	g, err := l.describePack(of.Subject)
+	if of == nil {
+		return l.purge(ctx, l.names.parked, jetstream.WithPurgeSubject(subject))
+	}
+	g, err := l.describePack(of.subject)
 	if err != nil {
 		return nil //nolint:nilerr // not ours
 	}
