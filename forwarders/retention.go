@@ -62,10 +62,10 @@ func (r *Router) expire(ctx context.Context, key Key, from place, n int64, fits 
 		return true
 	}
 	for it, err := range r.cfg.Parked.List(ctx, key.Tenant, key.Destination) {
-		if err != nil || gone+int64(len(ids)) >= n {
+		if gone+int64(len(ids)) >= n {
 			break
 		}
-		if !fits(it) {
+		if err != nil || !fits(it) {
 			continue
 		}
 		if ids = append(ids, it.ID); len(ids) == parkBatch && !flush() {

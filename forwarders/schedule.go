@@ -131,9 +131,12 @@ func (s *schedule) feed(ctx context.Context, key Key) (next time.Time, err error
 			next = t
 		}
 	}
+	var fault error // of one item; those behind it go on
+	defer func() { err = fault }()
 	for it, err := range r.cfg.Parked.List(ctx, key.Tenant, key.Destination) {
 		if err != nil {
-			return next, err
+			fault = err
+			continue
 		}
 		if it.Unknown && first && it.ParkedAt.Before(s.started) {
 			r.counters(key).move(parked, unknown) // the count at start cannot tell them

@@ -41,7 +41,7 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// RootCAs replaces the machine's roots, nil for those.
 	RootCAs *x509.CertPool
-	// IdlePerHost is how many idle connections are kept per host; default 64.
+	// IdlePerHost is how many idle connections are kept per host; default 256.
 	IdlePerHost int
 }
 
@@ -54,7 +54,7 @@ func New(c Config) *http.Client {
 		c.ConnectTimeout = 10 * time.Second
 	}
 	if c.IdlePerHost <= 0 {
-		c.IdlePerHost = 64
+		c.IdlePerHost = 256
 	}
 	public := []ssrf.Option{ssrf.WithAnyPort()}
 	if c.AllowPrivate {

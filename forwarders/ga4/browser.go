@@ -23,13 +23,15 @@ type browserItem struct {
 // page in the query, and an event a line in the body where there are several.
 func (d *Destination) browser(batch []forwarders.Item, now time.Time, results []forwarders.Result) []request {
 	var groups grouped[browserItem]
+	var m mapper
 	for i, it := range batch {
 		if err := tooOld(it.Event, now, maxAgeBrowser); err != nil {
 			results[i].Err = err
 			continue
 		}
-		common := d.common(it.Event).Encode()
-		groups.add(common+"\n"+it.Event.UserAgent, browserItem{i, it.Event.UserAgent, line(it.Event)})
+		h := m.build(it.Event)
+		common := d.common(it.Event, &h).Encode()
+		groups.add(common+"\n"+it.Event.UserAgent, browserItem{i, it.Event.UserAgent, line(it.Event, &h)})
 	}
 	var out []request
 	for _, key := range groups.keys {
@@ -69,16 +71,15 @@ func (d *Destination) browserRequest(common string, list []browserItem) request 
 }
 
 // common are the parameters of visitor and page.
-func (d *Destination) common(e *headlessly.Event) url.Values {
-	id := identify(e)
-	q := url.Values{"v": {"2"}, "tid": {d.conf.MeasurementID}, "cid": {id.client}, "_s": {"1"}}
+func (d *Destination) common(e *headlessly.Event, h *hit) url.Values {
+	q := url.Values{"v": {"2"}, "tid": {d.conf.MeasurementID}, "cid": {h.ids.client}, "_s": {"1"}}
 	set := func(key, v string) {
 		if v != "" {
 			q.Set(key, v)
 		}
 	}
-	set("sid", id.session)
-	set("sct", id.number)
+	set("sid", h.ids.session)
+	set("sct", h.ids.number)
 	set("uid", e.UserID)
 	set("ul", strings.ToLower(e.Language))
 	set("sr", resolution(e))
@@ -86,18 +87,17 @@ func (d *Destination) common(e *headlessly.Event) url.Values {
 	set("dr", payload.Cut(e.Referrer, maxReferrer))
 	set("dt", payload.Cut(e.Title, maxTitle))
 	set("_uip", e.IP)
-	switch c := consent(e.Consent); {
-	case c == nil:
-	case c.AdUserData == "GRANTED":
+	switch consent(e.Consent) {
+	case "GRANTED":
 		q.Set("gcs", "G111")
-	default:
+	case "DENIED":
 		q.Set("gcs", "G101")
 	}
 	engaged := "0"
 	switch e.Type {
 	case headlessly.TypePage, headlessly.TypeSession, headlessly.TypeVital, headlessly.TypeError, headlessly.TypeMessage:
 	case headlessly.TypePageLeft:
-		if ms, _ := strconv.Atoi(engagement(e)); ms >= 10_000 {
+		if h.engaged >= 10_000 {
 			engaged = "1"
 		}
 	default:
@@ -108,12 +108,11 @@ func (d *Destination) common(e *headlessly.Event) url.Values {
 }
 
 // line is the event's own part.
-func line(e *headlessly.Event) string {
-	h := build(e)
-	q := url.Values{"en": {h.name}, "_et": {engagement(e)}}
+func line(e *headlessly.Event, h *hit) string {
+	q := url.Values{"en": {h.name}, "_et": {strconv.Itoa(h.engaged)}}
 	if e.Type == headlessly.TypeSession {
 		q.Set("_ss", "1")
-		if identify(e).number == "1" {
+		if h.ids.number == "1" {
 			q.Set("_fv", "1")
 		}
 	}

@@ -1,40 +1,41 @@
 package ga4
 
 import (
-	"encoding/json"
+	"strings"
+
+	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders/payload"
 )
 
-// commerce adds the parameters and items of a shop's event, in Google's words.
-func (h *hit) commerce(e *headlessly.Event, props map[string]json.RawMessage) {
-	if len(props) == 0 {
-		return
+// commerce adds the parameters and items of a shop's event, in Google's words,
+// and gives the properties that it used, joined by spaces.
+func (h *hit) commerce(e *headlessly.Event, props payload.Props) (used string) {
+	if props.Len() == 0 {
+		return ""
 	}
+	list := props.Get("products")
+	if list == nil {
+		list = props.Get("items")
+	}
+	products := list.GetArray()
+	if _, shop := commerce(e.Event); !shop && len(products) == 0 && !google(h.name) {
+		return ""
+	}
+	var done []string
 	move := func(to string, from ...string) {
 		for _, key := range from {
-			if raw, ok := props[key]; ok && payload.IsScalar(raw) {
-				h.params = append(h.params, field{to, scalar(raw, maxValue)})
-				delete(props, key)
+			if v := props.Get(key); payload.Flat(v) {
+				h.params = append(h.params, field{to, scalar(v, maxValue)})
+				done = append(done, key)
 				return
 			}
 		}
 	}
-	list := props["products"]
-	if list == nil {
-		list = props["items"]
-	}
-	var raw []map[string]json.RawMessage
-	if list != nil {
-		_ = json.Unmarshal(list, &raw)
-	}
-	if _, shop := commerce(e.Event); !shop && len(raw) == 0 && !google(h.name) {
-		return
-	}
 	move("transaction_id", "order_id", "orderId", "transaction_id")
-	if _, ok := props["currency"]; !ok && e.Currency != "" {
-		h.params = append(h.params, field{"currency", value{text: e.Currency}})
+	if props.Get("currency") == nil {
+		h.text("currency", e.Currency, 3)
 	}
 	move("currency", "currency")
 	if e.HasRevenue {
@@ -54,15 +55,26 @@ func (h *hit) commerce(e *headlessly.Event, props map[string]json.RawMessage) {
 	move("payment_type", "payment_method", "payment_type")
 	move("shipping_tier", "shipping_method", "shipping_tier")
 	move("method", "method")
-	if len(raw) == 0 && (props["product_id"] != nil || props["sku"] != nil) {
-		raw = append(raw, props) // the event is about one product
-		h.items = items(raw)
-		for _, key := range []string{"product_id", "sku", "name", "brand", "category", "variant", "price", "quantity", "position"} {
-			delete(props, key)
+	if len(products) == 0 && (props.Get("product_id") != nil || props.Get("sku") != nil) {
+		// The event is about one product, whose fields are its own.
+		if it := product(props, done); len(it) > 0 {
+			h.items = []item{it}
 		}
-		return
+		props.Each(func(key string, _ *fastjson.Value) { done = append(done, key) })
+		return strings.Join(done, " ")
 	}
-	h.items = items(raw)
+	for _, v := range products {
+		if len(h.items) == maxItems {
+			break
+		}
+		if v.Type() != fastjson.TypeObject {
+			continue
+		}
+		if it := product(payload.Of(v), nil); len(it) > 0 {
+			h.items = append(h.items, it)
+		}
+	}
+	return strings.Join(done, " ")
 }
 
 // google says whether a name is one of Google's recommended shop events.
@@ -75,57 +87,71 @@ func google(name string) bool {
 	return false
 }
 
-func items(raw []map[string]json.RawMessage) []item {
-	var out []item
-	for _, m := range raw {
-		if len(out) == maxItems {
-			break
-		}
-		if it := product(m); len(it) > 0 {
-			out = append(out, it)
-		}
+// itemField gives Google's name for a product's field, "" for one that Google
+// does not know.
+func itemField(key string) string {
+	switch key {
+	case "item_id", "product_id", "productId", "sku", "id":
+		return "item_id"
+	case "item_name", "name":
+		return "item_name"
+	case "item_brand", "brand":
+		return "item_brand"
+	case "item_category", "category":
+		return "item_category"
+	case "item_variant", "variant":
+		return "item_variant"
+	case "index", "position":
+		return "index"
+	case "item_list_id", "list_id":
+		return "item_list_id"
+	case "item_list_name", "list_name":
+		return "item_list_name"
+	case "price", "quantity", "coupon", "discount", "affiliation", "item_category2", "item_category3", "item_category4",
+		"item_category5", "location_id", "creative_name", "creative_slot", "promotion_id", "promotion_name":
+		return key
 	}
-	return out
+	return ""
 }
 
 // product maps one product; fields that Google does not know are kept, ten at
-// most.
-func product(m map[string]json.RawMessage) item {
+// most. Keys that the event itself used are left out.
+func product(m payload.Props, used []string) item {
 	var it item
-	done := map[string]bool{}
-	take := func(to string, from ...string) {
-		for _, key := range from {
-			done[key] = true
-			if raw, ok := m[key]; ok && payload.IsScalar(raw) {
-				it = append(it, field{to, scalar(raw, maxValue)})
-				for _, rest := range from {
-					done[rest] = true
-				}
+	more := 0
+	m.Each(func(key string, v *fastjson.Value) {
+		if !payload.Flat(v) {
+			return
+		}
+		for _, u := range used {
+			if u == key {
 				return
 			}
 		}
-	}
-	take("item_id", "item_id", "product_id", "productId", "sku", "id")
-	take("item_name", "item_name", "name")
-	take("item_brand", "item_brand", "brand")
-	take("item_category", "item_category", "category")
-	take("item_variant", "item_variant", "variant")
-	take("price", "price")
-	take("quantity", "quantity")
-	take("coupon", "coupon")
-	take("discount", "discount")
-	take("index", "index", "position")
-	take("item_list_id", "item_list_id", "list_id")
-	take("item_list_name", "item_list_name", "list_name")
-	take("affiliation", "affiliation")
-	more := 0
-	for _, key := range keys(m) {
-		n := param(key)
-		if done[key] || n == "" || more == maxItemExtra || own(key) || !payload.IsScalar(m[key]) {
-			continue
+		n := itemField(key)
+		if n == "" {
+			if n = param(key); n == "" || own(key) || more == maxItemExtra {
+				return
+			}
+			more++
 		}
-		it = append(it, field{n, scalar(m[key], maxValue)})
-		more++
+		for i := range it {
+			if it[i].name == n {
+				return
+			}
+		}
+		it = append(it, field{n, scalar(v, maxValue)})
+	})
+	return it.named()
+}
+
+// named gives nothing for an item that Google would drop: it needs an id or a
+// name.
+func (it item) named() item {
+	for _, f := range it {
+		if f.name == "item_id" || f.name == "item_name" {
+			return it
+		}
 	}
-	return it
+	return nil
 }

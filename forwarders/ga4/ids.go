@@ -17,9 +17,12 @@ type ids struct {
 
 // identify takes gtag's own ids where the page had them, so that both count
 // the same visitor, and else derives them from ours in the same form.
-func identify(e *headlessly.Event) ids {
-	c := payload.ReadContext(e.Context)
-	out := ids{client: ClientID(c.GA.ClientID), session: c.GA.SessionID, number: c.GA.SessionNumber}
+func identify(e *headlessly.Event, parser *payload.Parser) ids {
+	var out ids
+	if strings.Contains(e.Context, `"ga"`) {
+		ga := payload.Of(parser.Props(e.Context).Get("ga"))
+		out = ids{client: ClientID(ga.Text("clientId")), session: ga.Text("sessionId"), number: ga.Text("sessionNumber")}
+	}
 	if s, n, ok := SessionCookie(out.session); ok {
 		out.session, out.number = s, n
 	}
@@ -101,12 +104,9 @@ func digits(s string) bool {
 
 // engagement is how long the visitor was there for this event, in
 // milliseconds; at least one, or Google leaves the event out of Realtime.
-func engagement(e *headlessly.Event) string {
-	props := payload.Object(e.Properties)
-	for _, key := range []string{"engagement_time_msec", "engagedMs"} {
-		if f, ok := payload.Number(props[key]); ok && f >= 1 && f < 1e9 {
-			return strconv.FormatInt(int64(f), 10)
-		}
+func engagement(props payload.Props) int {
+	if f, ok := props.Number("engagement_time_msec", "engagedMs"); ok && f >= 1 && f < 1e9 {
+		return int(f)
 	}
-	return "1"
+	return 1
 }

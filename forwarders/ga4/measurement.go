@@ -1,195 +1,188 @@
 package ga4
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
+	"github.com/headlessly/headlessly/forwarders/payload"
 )
 
-// mpBody is a request of the Measurement Protocol.
-type mpBody struct {
-	ClientID       string                `json:"client_id"`
-	UserID         string                `json:"user_id,omitempty"`
-	UserProperties map[string]mpProperty `json:"user_properties,omitempty"`
-	Consent        *mpConsent            `json:"consent,omitempty"`
-	UserLocation   *mpLocation           `json:"user_location,omitempty"`
-	IPOverride     string                `json:"ip_override,omitempty"`
-	Device         *mpDevice             `json:"device,omitempty"`
-	Events         []mpEvent             `json:"events"`
-}
-
-type mpProperty struct {
-	Value any `json:"value"`
-}
-
-type mpConsent struct {
-	AdUserData        string `json:"ad_user_data"`
-	AdPersonalization string `json:"ad_personalization"`
-}
-
-type mpLocation struct {
-	City      string `json:"city,omitempty"`
-	RegionID  string `json:"region_id,omitempty"`
-	CountryID string `json:"country_id,omitempty"`
-}
-
-type mpDevice struct {
-	Category         string `json:"category,omitempty"`
-	Language         string `json:"language,omitempty"`
-	ScreenResolution string `json:"screen_resolution,omitempty"`
-	OperatingSystem  string `json:"operating_system,omitempty"`
-	OSVersion        string `json:"operating_system_version,omitempty"`
-	Browser          string `json:"browser,omitempty"`
-	BrowserVersion   string `json:"browser_version,omitempty"`
-}
-
-type mpEvent struct {
-	Name            string         `json:"name"`
-	TimestampMicros int64          `json:"timestamp_micros"`
-	Params          map[string]any `json:"params"`
-}
-
-// mpItem is an event with what its request must say of the visitor.
+// mpItem is an event as the Measurement Protocol has it, with what its request
+// must say of the visitor: an object that is still open.
 type mpItem struct {
 	index int
-	head  mpBody
-	event mpEvent
-	size  int
+	head  string
+	event []byte
 }
 
 // measurement builds the batch's requests: up to 25 events each, all of one
 // visitor in one state.
 func (d *Destination) measurement(batch []forwarders.Item, now time.Time, results []forwarders.Result) []request {
 	var groups grouped[mpItem]
+	var m mapper
+	var w payload.Writer
 	for i, it := range batch {
-		m, err := mpMap(it.Event, now)
+		x, err := m.measure(it.Event, now, &w)
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		m.index = i
-		key, err := json.Marshal(m.head)
-		if err != nil {
-			results[i].Err = &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}
-			continue
-		}
-		groups.add(string(key), m)
+		x.index = i
+		groups.add(x.head, x)
 	}
 	query := url.Values{"measurement_id": {d.conf.MeasurementID}, "api_secret": {d.conf.APISecret.Reveal()}}
 	at := d.endpoint + "/mp/collect?" + query.Encode()
 	var out []request
-	for _, key := range groups.keys {
-		list := groups.byKey[key]
+	for _, head := range groups.keys {
+		list := groups.byKey[head]
 		for len(list) > 0 {
-			n, size := 0, len(key)
-			for n < len(list) && n < maxEvents && (n == 0 || size+list[n].size < maxRequest) {
-				size += list[n].size
+			n, size := 0, len(head)+16
+			for n < len(list) && n < maxEvents && (n == 0 || size+len(list[n].event) < maxRequest) {
+				size += len(list[n].event) + 1
 				n++
 			}
-			out = append(out, d.mpRequest(at, list[:n]))
+			out = append(out, d.mpRequest(at, head, list[:n], size))
 			list = list[n:]
 		}
 	}
 	return out
 }
 
-func (d *Destination) mpRequest(at string, list []mpItem) request {
-	body := list[0].head
+func (d *Destination) mpRequest(at, head string, list []mpItem, size int) request {
 	var r request
-	for _, m := range list {
-		body.Events = append(body.Events, m.event)
+	r.Body = append(make([]byte, 0, size), head...)
+	r.Body = append(r.Body, `,"events":[`...)
+	for i, m := range list {
+		if i > 0 {
+			r.Body = append(r.Body, ',')
+		}
+		r.Body = append(r.Body, m.event...)
 		r.index = append(r.index, m.index)
 	}
+	r.Body = append(r.Body, "]}"...)
 	r.URL, r.Secrets, r.Header = at, d.secrets(), header("", "application/json")
-	r.Body, _ = json.Marshal(body) // each part was encoded before
 	return r
 }
 
-// mpMap maps one event onto the Measurement Protocol.
-func mpMap(e *headlessly.Event, now time.Time) (mpItem, error) {
+// measure maps one event onto the Measurement Protocol.
+func (m *mapper) measure(e *headlessly.Event, now time.Time, w *payload.Writer) (mpItem, error) {
 	if err := tooOld(e, now, maxAge); err != nil {
 		return mpItem{}, err
 	}
 	if e.Type == headlessly.TypeSession {
 		return mpItem{}, &forwarders.Skipped{Reason: "the measurement protocol begins sessions itself"}
 	}
-	h := build(e)
+	h := m.build(e)
 	if name, changed := reserved(h.name); changed {
 		if name == "" {
 			return mpItem{}, &forwarders.Skipped{Reason: "google analytics makes " + h.name + " itself"}
 		}
 		h.name = name
 	}
-	id := identify(e)
-	m := mpItem{
-		head: mpBody{
-			ClientID: id.client, UserID: e.UserID, Consent: consent(e.Consent), IPOverride: e.IP,
-			UserLocation: location(e), Device: device(e),
-		},
-		event: mpEvent{Name: h.name, TimestampMicros: e.Timestamp, Params: map[string]any{}},
-	}
-	engaged, _ := strconv.Atoi(engagement(e))
-	m.event.Params["engagement_time_msec"] = engaged
-	if id.session != "" {
-		m.event.Params["session_id"] = id.session
-	}
-	for _, f := range trim(h.params, maxParams-3) { // session, engagement and items
-		m.event.Params[f.name] = f.value.json()
-	}
-	if len(h.items) > 0 {
-		m.event.Params["items"] = jsonItems(h.items)
-	}
-	for _, f := range h.userProps {
-		if m.head.UserProperties == nil {
-			m.head.UserProperties = map[string]mpProperty{}
+	w.Reset()
+	head(w, e, &h)
+	x := mpItem{head: string(w.B)}
+	for {
+		w.Reset()
+		event(w, e, &h)
+		if len(w.B) < maxRequest-4096 {
+			x.event = append([]byte(nil), w.B...)
+			return x, nil
 		}
-		m.head.UserProperties[f.name] = mpProperty{f.value.json()}
-	}
-	b, err := json.Marshal(m.event)
-	if err != nil {
-		return mpItem{}, &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}
-	}
-	for len(b) > maxRequest-4096 { // a request of its own would still be too big: items go first
+		// A request of its own would still be too big: items go first.
 		if len(h.items) == 0 {
-			return mpItem{}, &headlessly.Permanent{Err: fmt.Errorf("event of %d bytes is over google's limit of 130 kB", len(b))}
+			return x, &headlessly.Permanent{Err: fmt.Errorf("event of %d bytes is over google's limit of 130 kB", len(w.B))}
 		}
 		h.items = h.items[:len(h.items)/2]
-		m.event.Params["items"] = jsonItems(h.items)
-		if b, err = json.Marshal(m.event); err != nil {
-			return mpItem{}, &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}
-		}
 	}
-	m.size = len(b) + 1
-	return m, nil
 }
 
-func (v value) json() any {
+// head writes what a request says of the visitor and leaves the object open.
+func head(w *payload.Writer, e *headlessly.Event, h *hit) {
+	w.Open()
+	w.Text("client_id", h.ids.client)
+	w.Text("user_id", e.UserID)
+	if len(h.userProps) > 0 {
+		w.Object("user_properties")
+		for _, f := range h.userProps {
+			w.Object(f.name)
+			f.value.write(w, "value")
+			w.Close()
+		}
+		w.Close()
+	}
+	if c := consent(e.Consent); c != "" {
+		w.Object("consent")
+		w.Text("ad_user_data", c)
+		w.Text("ad_personalization", c)
+		w.Close()
+	}
+	if e.City != "" || e.Country != "" {
+		w.Object("user_location")
+		w.Text("city", e.City)
+		w.Text("region_id", regionID(e))
+		w.Text("country_id", e.Country)
+		w.Close()
+	}
+	w.Text("ip_override", e.IP)
+	if res := resolution(e); res != "" || e.Device != "" || e.Browser != "" || e.OS != "" || e.Language != "" {
+		w.Object("device")
+		w.Text("category", e.Device)
+		w.Text("language", e.Language)
+		w.Text("screen_resolution", res)
+		w.Text("operating_system", e.OS)
+		w.Text("operating_system_version", e.OSVersion)
+		w.Text("browser", e.Browser)
+		w.Text("browser_version", e.BrowserVersion)
+		w.Close()
+	}
+}
+
+// event writes the event itself.
+func event(w *payload.Writer, e *headlessly.Event, h *hit) {
+	w.Open()
+	w.Text("name", h.name)
+	w.Int("timestamp_micros", e.Timestamp)
+	w.Object("params")
+	w.Int("engagement_time_msec", int64(h.engaged))
+	w.Text("session_id", h.ids.session)
+	for _, f := range trim(h.params, maxParams-3) { // session, engagement and items
+		f.value.write(w, f.name)
+	}
+	if len(h.items) > 0 {
+		w.Key("items")
+		w.B = append(w.B, '[')
+		for i, it := range h.items {
+			if i > 0 {
+				w.B = append(w.B, ',')
+			}
+			w.Open()
+			for _, f := range it {
+				f.value.write(w, f.name)
+			}
+			w.Close()
+		}
+		w.B = append(w.B, ']')
+	}
+	w.Close()
+	w.Close()
+}
+
+func (v value) write(w *payload.Writer, key string) {
 	if v.number {
-		return json.Number(v.text)
+		w.Raw(key, v.text)
+	} else {
+		w.Key(key)
+		w.B = payload.AppendString(w.B, v.text)
 	}
-	return v.text
 }
 
-func jsonItems(list []item) []map[string]any {
-	out := make([]map[string]any, 0, len(list))
-	for _, it := range list {
-		m := make(map[string]any, len(it))
-		for _, f := range it {
-			m[f.name] = f.value.json()
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
-// consent says what the visitor said of advertising; silence is left out.
-func consent(state string) *mpConsent {
+// consent is what the visitor said of advertising; silence is "".
+func consent(state string) string {
 	answer := state
 	if state != "granted" {
 		answer = ""
@@ -202,44 +195,34 @@ func consent(state string) *mpConsent {
 	}
 	switch answer {
 	case "granted":
-		return &mpConsent{"GRANTED", "GRANTED"}
+		return "GRANTED"
 	case "denied":
-		return &mpConsent{"DENIED", "DENIED"}
+		return "DENIED"
 	}
-	return nil
+	return ""
 }
 
-// region is an ISO 3166-2 code.
-var region = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,3}$`)
-
-func location(e *headlessly.Event) *mpLocation {
-	l := mpLocation{City: e.City, CountryID: e.Country}
-	switch {
-	case region.MatchString(e.Region):
-		l.RegionID = e.Region
-	case region.MatchString(e.Country + "-" + e.Region):
-		l.RegionID = e.Country + "-" + e.Region
+// regionID is the region's ISO 3166-2 code, "" where it cannot be told.
+func regionID(e *headlessly.Event) string {
+	r := e.Region
+	if len(r) < 4 || r[2] != '-' {
+		r = e.Country + "-" + r
 	}
-	if l == (mpLocation{}) {
-		return nil
+	if len(r) < 4 || len(r) > 6 || r[2] != '-' {
+		return ""
 	}
-	return &l
-}
-
-func device(e *headlessly.Event) *mpDevice {
-	d := mpDevice{
-		Category: e.Device, Language: e.Language, OperatingSystem: e.OS, OSVersion: e.OSVersion,
-		Browser: e.Browser, BrowserVersion: e.BrowserVersion, ScreenResolution: resolution(e),
+	for i := range len(r) {
+		c := r[i]
+		if letter, digit := c >= 'A' && c <= 'Z', c >= '0' && c <= '9'; i != 2 && !letter && (i < 2 || !digit) {
+			return ""
+		}
 	}
-	if d == (mpDevice{}) {
-		return nil
-	}
-	return &d
+	return r
 }
 
 func resolution(e *headlessly.Event) string {
 	if e.ScreenWidth <= 0 || e.ScreenHeight <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("%dx%d", e.ScreenWidth, e.ScreenHeight)
+	return strconv.FormatInt(e.ScreenWidth, 10) + "x" + strconv.FormatInt(e.ScreenHeight, 10)
 }

@@ -3,8 +3,9 @@ package ga4
 import (
 	"encoding/json"
 	"math"
-	"slices"
 	"strconv"
+
+	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders/payload"
@@ -28,66 +29,84 @@ type hit struct {
 	params    []field
 	items     []item
 	userProps []field
+	engaged   int // milliseconds
+	ids       ids
 }
 
 // item is one product: Google's own fields and at most ten more.
 type item []field
 
-// build maps an event. sessionID is the two protocols' own affair.
-func build(e *headlessly.Event) hit {
-	h := hit{name: name(e)}
-	props := payload.Object(e.Properties)
-	set := func(name, text string, limit int) {
-		if text != "" {
-			h.params = append(h.params, field{name, value{text: payload.Cut(text, limit)}})
-		}
-	}
+// mapper maps events; it keeps its parsers' memory. Not safe for concurrent
+// use.
+type mapper struct{ props, other payload.Parser }
+
+// build maps an event.
+func (m *mapper) build(e *headlessly.Event) hit {
+	h := hit{name: name(e), params: make([]field, 0, 12)}
+	props := m.props.Props(e.Properties)
+	h.engaged = engagement(props)
 	switch e.Type {
 	case headlessly.TypeError, headlessly.TypeMessage:
-		set("description", describe(e), maxValue)
+		h.text("description", describe(e), maxValue)
 		h.number("fatal", boolean(e.Type == headlessly.TypeError && e.Level == "fatal" || unhandled(e)))
 	case headlessly.TypeVital:
 		h.number("value", e.VitalValue)
-		set("metric_rating", e.VitalRating, maxValue)
+		h.text("metric_rating", e.VitalRating, maxValue)
 	case headlessly.TypeGroup:
-		set("group_id", e.GroupID, maxValue)
+		h.text("group_id", e.GroupID, maxValue)
 	case headlessly.TypeScreen:
-		set("screen_name", e.Event, maxValue)
+		h.text("screen_name", e.Event, maxValue)
 	case headlessly.TypeIdentify:
-		h.userProps = userProps(payload.Object(e.Traits))
-	case headlessly.TypeTrack, headlessly.TypePage, headlessly.TypePageLeft:
-		h.commerce(e, props)
+		h.userProps = userProps(m.other.Props(e.Traits))
 	}
-	set("page_location", e.URL, maxLocation)
-	set("page_referrer", e.Referrer, maxReferrer)
-	set("page_title", e.Title, maxTitle)
-	taken := map[string]bool{}
-	for _, f := range h.params {
-		taken[f.name] = true
+	used := ""
+	if e.Type == headlessly.TypeTrack || e.Type == headlessly.TypePage || e.Type == headlessly.TypePageLeft {
+		used = h.commerce(e, props)
 	}
-	for _, key := range keys(props) {
-		n := param(key)
-		if n == "" || taken[n] || own(key) || !payload.IsScalar(props[key]) {
-			continue
+	h.text("page_location", e.URL, maxLocation)
+	h.text("page_referrer", e.Referrer, maxReferrer)
+	h.text("page_title", e.Title, maxTitle)
+	props.Each(func(key string, v *fastjson.Value) {
+		if !payload.Flat(v) || own(key) || listed(used, key) {
+			return
 		}
-		taken[n] = true
-		h.params = append(h.params, field{n, scalar(props[key], maxValue)})
-	}
+		if n := param(key); n != "" && !h.has(n) {
+			h.params = append(h.params, field{n, scalar(v, maxValue)})
+		}
+	})
+	h.ids = identify(e, &m.other)
 	return h
+}
+
+func (h *hit) text(name, text string, limit int) {
+	if text != "" {
+		h.params = append(h.params, field{name, value{text: payload.Cut(text, limit)}})
+	}
+}
+
+func (h *hit) number(name string, f float64) {
+	if !math.IsNaN(f) && !math.IsInf(f, 0) {
+		h.params = append(h.params, field{name, value{text: strconv.FormatFloat(f, 'f', -1, 64), number: true}})
+	}
+}
+
+func (h *hit) has(name string) bool {
+	for i := range h.params {
+		if h.params[i].name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // own are properties that become something else than a parameter.
 func own(key string) bool {
 	switch key {
-	case "products", "items", "engagement_time_msec", "engagedMs",
+	case "", "products", "items", "engagement_time_msec", "engagedMs",
 		"session_id", "session_number", "gclid", "url", "path", "title", "referrer":
 		return true
 	}
-	return key[:1] == "$" || key[:1] == "_"
-}
-
-func (h *hit) number(name string, f float64) {
-	h.params = append(h.params, field{name, value{text: strconv.FormatFloat(f, 'f', -1, 64), number: true}})
+	return key[0] == '$' || key[0] == '_'
 }
 
 func boolean(b bool) float64 {
@@ -119,45 +138,44 @@ func unhandled(e *headlessly.Event) bool {
 	return len(chain) > 0 && json.Unmarshal(chain[0].Mechanism["handled"], &handled) == nil && !handled
 }
 
-func scalar(raw json.RawMessage, limit int) value {
-	if f, err := strconv.ParseFloat(string(raw), 64); err == nil && !math.IsInf(f, 0) {
-		return value{text: string(raw), number: true}
-	}
-	return value{text: payload.Cut(payload.Scalar(raw), limit)}
-}
-
-// keys gives an object's keys in order, so that the same event always maps to
-// the same parameters.
-func keys(m map[string]json.RawMessage) []string {
-	list := make([]string, 0, len(m))
-	for k := range m {
-		if k != "" {
-			list = append(list, k)
+// scalar is a flat value within a limit of characters.
+func scalar(v *fastjson.Value, limit int) value {
+	switch v.Type() {
+	case fastjson.TypeNumber:
+		if f, err := v.Float64(); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return value{text: v.String(), number: true}
 		}
+		return value{text: payload.Cut(v.String(), limit)}
+	case fastjson.TypeString:
+		return value{text: payload.Cut(string(v.GetStringBytes()), limit)}
 	}
-	slices.Sort(list)
-	return list
+	return value{text: v.String()}
 }
 
-func userProps(traits map[string]json.RawMessage) []field {
+func userProps(traits payload.Props) []field {
 	var out []field
-	for _, key := range keys(traits) {
+	traits.Each(func(key string, v *fastjson.Value) {
 		n := userProperty(key)
-		if n == "" || len(out) == maxUserProps || !payload.IsScalar(traits[key]) || personal(key) {
-			continue
+		if n == "" || len(out) == maxUserProps || !payload.Flat(v) || personal(key) {
+			return
 		}
-		out = append(out, field{n, scalar(traits[key], maxUserValue)})
-	}
+		for i := range out {
+			if out[i].name == n {
+				return
+			}
+		}
+		out = append(out, field{n, scalar(v, maxUserValue)})
+	})
 	return out
 }
 
 // personal are traits that Google's terms forbid to send.
 func personal(key string) bool {
 	switch key {
-	case "email", "phone", "name", "firstName", "lastName", "first_name", "last_name", "username", "address", "street", "birthday", "ip":
+	case "", "email", "phone", "name", "firstName", "lastName", "first_name", "last_name", "username", "address", "street", "birthday", "ip":
 		return true
 	}
-	return key[:1] == "$"
+	return key[0] == '$'
 }
 
 // trim keeps at most n parameters, the first ones.
@@ -166,4 +184,26 @@ func trim(list []field, n int) []field {
 		return list[:n]
 	}
 	return list
+}
+
+// listed finds a key in a list of keys that is joined by spaces, each with a
+// space before and behind.
+func listed(list, key string) bool {
+	for len(list) > 0 {
+		var word string
+		word, list = cutSpace(list)
+		if word == key {
+			return true
+		}
+	}
+	return false
+}
+
+func cutSpace(s string) (word, rest string) {
+	for i := range len(s) {
+		if s[i] == ' ' {
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
 }

@@ -1,9 +1,7 @@
 package posthog
 
 import (
-	"encoding/json"
-
-	posthog "github.com/posthog/posthog-go"
+	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders/payload"
@@ -12,70 +10,74 @@ import (
 // defaultGroup is the group type of a group call that names none.
 const defaultGroup = "company"
 
-func identify(e *headlessly.Event, p posthog.Properties) {
-	traits := payload.Object(e.Traits)
-	if once := traits["$set_once"]; once != nil {
-		p["$set_once"] = once
-		delete(traits, "$set_once")
+func (c *encoder) identify(e *headlessly.Event) {
+	traits := c.traits.Props(e.Traits)
+	once := traits.Get("$set_once")
+	if once != nil {
+		c.raw("$set_once", once.String())
 	}
-	if len(traits) > 0 {
-		p["$set"] = traits
+	if n := traits.Len(); n > 1 || n == 1 && once == nil {
+		c.members("$set", traits)
 	}
 	if e.AnonymousID != "" && e.AnonymousID != e.UserID {
-		p["$anon_distinct_id"] = e.AnonymousID
+		c.text("$anon_distinct_id", e.AnonymousID)
 	}
-	delete(p, "$process_person_profile")
 }
 
-func group(e *headlessly.Event, p posthog.Properties) {
-	p["$group_type"] = groupType(p)
-	p["$group_key"] = e.GroupID
-	if traits := payload.Object(e.Traits); len(traits) > 0 {
-		p["$group_set"] = traits
+func (c *encoder) group(e *headlessly.Event, props payload.Props) {
+	c.text("$group_type", groupType(props))
+	c.text("$group_key", e.GroupID)
+	if traits := c.traits.Props(e.Traits); traits.Len() > 0 {
+		c.members("$group_set", traits)
 	}
-	delete(p, "$process_person_profile")
+}
+
+// members writes a property that is an object, but for $set_once, which has a
+// property of its own.
+func (c *encoder) members(key string, m payload.Props) {
+	c.w.Object(key)
+	c.taken = append(c.taken, key)
+	m.Each(func(key string, v *fastjson.Value) {
+		if key != "$set_once" {
+			c.w.Key(key)
+			c.w.B = v.MarshalTo(c.w.B)
+		}
+	})
+	c.w.Close()
 }
 
 // groupType is what kind of thing the group is, as the client says it.
-func groupType(p posthog.Properties) string {
-	for _, key := range []string{"$group_type", "groupType", "group_type"} {
-		if raw, ok := p[key].(json.RawMessage); ok && payload.Text(raw) != "" {
-			return payload.Text(raw)
-		}
-	}
-	return defaultGroup
+func groupType(p payload.Props) string {
+	return orText(p.Text("$group_type", "groupType", "group_type"), defaultGroup)
 }
 
-func vital(e *headlessly.Event, p posthog.Properties) {
+func (c *encoder) vital(e *headlessly.Event) {
 	if e.VitalName == "" {
 		return
 	}
-	p["$web_vitals_"+e.VitalName+"_value"] = e.VitalValue
-	p["$web_vitals_"+e.VitalName+"_event"] = map[string]any{
+	c.value("$web_vitals_"+e.VitalName+"_value", e.VitalValue)
+	c.value("$web_vitals_"+e.VitalName+"_event", map[string]any{
 		"name": e.VitalName, "value": e.VitalValue, "rating": e.VitalRating,
 		"$current_url": e.URL, "timestamp": e.Timestamp / 1000,
-	}
+	})
 }
 
 // click makes an autocapture event of a click. PostHog wants the elements from
 // the innermost outwards; a client that sends only the innermost one's parts
 // gets a list of one.
-func click(p posthog.Properties) {
-	p["$event_type"] = "click"
-	if _, ok := p["$elements"]; ok {
+func (c *encoder) click(p payload.Props) {
+	c.text("$event_type", "click")
+	if p.Get("$elements") != nil {
 		return
 	}
-	if list, ok := p["elements"]; ok {
-		p["$elements"] = list
+	if list := p.Get("elements"); list != nil {
+		c.raw("$elements", list.String())
 		return
 	}
 	el := map[string]any{}
 	take := func(to string, from ...string) {
-		for _, key := range from {
-			if raw, ok := p[key].(json.RawMessage); ok && payload.Scalar(raw) != "" {
-				el[to] = payload.Scalar(raw)
-				return
-			}
+		if v := p.Text(from...); v != "" {
+			el[to] = v
 		}
 	}
 	take("tag_name", "tag", "tag_name", "element")
@@ -84,16 +86,17 @@ func click(p posthog.Properties) {
 	take("attr__id", "id", "attr__id")
 	take("attr__class", "classes", "class", "attr__class")
 	take("attr__name", "name")
-	if len(el) > 0 {
-		el["nth_child"], el["nth_of_type"] = 1, 1
-		p["$elements"] = []any{el}
-		if t, ok := el["$el_text"]; ok {
-			p["$el_text"] = t
-		}
+	if len(el) == 0 {
+		return
+	}
+	el["nth_child"], el["nth_of_type"] = 1, 1
+	c.value("$elements", []any{el})
+	if t, ok := el["$el_text"].(string); ok {
+		c.text("$el_text", t)
 	}
 }
 
-func exception(e *headlessly.Event, p posthog.Properties) {
+func (c *encoder) exception(e *headlessly.Event) {
 	platform := "web:javascript"
 	switch e.Source {
 	case headlessly.SourceNode:
@@ -122,12 +125,10 @@ func exception(e *headlessly.Event, p posthog.Properties) {
 		}
 		list = append(list, item)
 	}
-	p["$exception_list"] = list
-	if e.Level != "" {
-		p["$exception_level"] = e.Level
-	}
+	c.value("$exception_list", list)
+	c.text("$exception_level", e.Level)
 	if own := payload.Fingerprint(e.Fingerprint); len(own) > 0 {
-		p["$exception_fingerprint"] = e.Fingerprint
+		c.text("$exception_fingerprint", e.Fingerprint)
 	}
 }
 

@@ -1,18 +1,24 @@
 package posthog_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	library "github.com/posthog/posthog-go"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders/forwardertest"
 	"github.com/headlessly/headlessly/forwarders/posthog"
 )
 
-func connect(base string) headlessly.Destinations {
-	return headlessly.Destinations{PostHog: &headlessly.PostHogDestination{APIKey: headlessly.NewSecret("phc_x"), Host: base}}
+func to(capture string) func(base string) headlessly.Destinations {
+	return func(base string) headlessly.Destinations {
+		return headlessly.Destinations{PostHog: &headlessly.PostHogDestination{APIKey: headlessly.NewSecret("phc_x"), Host: base, Capture: capture}}
+	}
 }
 
 func TestMapping(t *testing.T) {
@@ -102,21 +108,88 @@ func TestMapping(t *testing.T) {
 			"distinct_id": `"` + forwardertest.ID(1) + `"`, "properties/$process_person_profile": "false",
 		}},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			e := forwardertest.Event("acme", row.kind, 1, now)
-			if row.change != nil {
-				row.change(e)
-			}
-			got, _ := forwardertest.Send(t, posthog.Kind(), connect, e)
-			if len(got) != 1 {
-				t.Fatalf("%d events arrived", len(got))
-			}
-			for path, want := range row.want {
-				if text := forwardertest.At(got[0].Payload, path); text != want {
-					t.Errorf("%s: got %s, want %s", path, text, want)
+		for capture, route := range map[string]string{"v0": "/batch", "v1": "/i/v1/analytics/events"} {
+			t.Run(row.name+", "+capture, func(t *testing.T) {
+				e := forwardertest.Event("acme", row.kind, 1, now)
+				if row.change != nil {
+					row.change(e)
 				}
-			}
-		})
+				got, results := forwardertest.Send(t, posthog.Kind(), to(capture), e)
+				if len(got) != 1 || got[0].Route != route || results[0].Err != nil {
+					t.Fatalf("%+v arrived, %v", got, results)
+				}
+				for path, want := range row.want {
+					if capture == "v1" && path == "properties/$process_person_profile" {
+						path = "options/process_person_profile"
+					}
+					if text := forwardertest.At(got[0].Payload, path); text != want {
+						t.Errorf("%s: got %s, want %s", path, text, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestMessagesAreThoseOfPostHogsLibrary reads what is sent back into
+// posthog-go's own type, in which nothing may be left over.
+func TestMessagesAreThoseOfPostHogsLibrary(t *testing.T) {
+	now := headlessly.SystemClock().Truncate(time.Microsecond)
+	for _, kind := range forwardertest.Types() {
+		if !posthog.Kind().Takes(&headlessly.Event{Type: kind}) {
+			continue
+		}
+		got, _ := forwardertest.Send(t, posthog.Kind(), to("v0"), forwardertest.Event("acme", kind, 1, now))
+		var m library.CaptureInApi
+		d := json.NewDecoder(bytes.NewReader(got[0].Payload))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&m); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if m.Uuid != forwardertest.ID(1) || !m.Timestamp.Equal(now) || m.Event == "" || m.DistinctId == "" || m.Library != "@headlessly/js" {
+			t.Errorf("%s: got %+v", kind, m)
+		}
+	}
+}
+
+func TestWhoMakesAPersonProfile(t *testing.T) {
+	for _, row := range []struct {
+		profiles string
+		known    bool
+		want     string
+	}{
+		{"", false, "false"}, {"", true, ""}, {"identified", false, "false"}, {"always", false, ""}, {"never", true, "false"},
+	} {
+		e := forwardertest.Event("acme", headlessly.TypePage, 1, headlessly.SystemClock())
+		if row.known {
+			e.UserID = "user-1"
+		}
+		got, _ := forwardertest.Send(t, posthog.Kind(), func(base string) headlessly.Destinations {
+			d := to("v0")(base)
+			d.PostHog.Profiles = row.profiles
+			return d
+		}, e)
+		if text := forwardertest.At(got[0].Payload, "properties/$process_person_profile"); text != row.want {
+			t.Errorf("profiles %q, known %v: got %q, want %q", row.profiles, row.known, text, row.want)
+		}
+	}
+}
+
+func TestAnEventThatPostHogWouldDropIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*headlessly.Event){
+		"a group without an id":  func(e *headlessly.Event) { e.Type, e.GroupID = headlessly.TypeGroup, "" },
+		"an alias of nobody":     func(e *headlessly.Event) { e.Type, e.PreviousID, e.AnonymousID = headlessly.TypeAlias, "", "" },
+		"a year of six digits":   func(e *headlessly.Event) { e.Timestamp = 1<<62 - 1 },
+		"neither visitor nor id": func(e *headlessly.Event) { e.AnonymousID, e.SessionID, e.MessageID = "", "", "" },
+	} {
+		e := forwardertest.Event("acme", headlessly.TypePage, 1, headlessly.SystemClock())
+		change(e)
+		good := forwardertest.Event("acme", headlessly.TypePage, 2, headlessly.SystemClock())
+		got, results := forwardertest.Send(t, posthog.Kind(), to("v0"), e, good)
+		var permanent *headlessly.Permanent
+		if len(got) != 1 || !errors.As(results[0].Err, &permanent) || results[1].Err != nil {
+			t.Errorf("%s: %d arrived, %v", name, len(got), results)
+		}
 	}
 }
 
@@ -130,7 +203,7 @@ func TestOddEventsStayWithinPostHogsRules(t *testing.T) {
 				continue
 			}
 			t.Run(kind+": "+name, func(t *testing.T) {
-				if got, results := forwardertest.Send(t, posthog.Kind(), connect, e); results[0].Err == nil && len(got) != 1 {
+				if got, results := forwardertest.Send(t, posthog.Kind(), to("v0"), e); results[0].Err == nil && len(got) != 1 {
 					t.Errorf("%d events arrived", len(got))
 				}
 			})
@@ -142,7 +215,7 @@ func TestOldEventsGoAsAMigration(t *testing.T) {
 	now := headlessly.SystemClock()
 	old := forwardertest.Event("acme", headlessly.TypePage, 1, now.Add(-49*time.Hour))
 	young := forwardertest.Event("acme", headlessly.TypePage, 2, now.Add(-47*time.Hour))
-	got, _ := forwardertest.Send(t, posthog.Kind(), connect, old, young)
+	got, _ := forwardertest.Send(t, posthog.Kind(), to("v0"), old, young)
 	if len(got) != 2 {
 		t.Fatalf("%d events arrived", len(got))
 	}
@@ -158,7 +231,7 @@ func TestOldEventsGoAsAMigration(t *testing.T) {
 }
 
 func TestBatchesAreCompressed(t *testing.T) {
-	got, _ := forwardertest.Send(t, posthog.Kind(), connect, forwardertest.Event("acme", headlessly.TypePage, 1, headlessly.SystemClock()))
+	got, _ := forwardertest.Send(t, posthog.Kind(), to("v0"), forwardertest.Event("acme", headlessly.TypePage, 1, headlessly.SystemClock()))
 	if len(got) != 1 || got[0].Request["encoding"] != "gzip" {
 		t.Errorf("got %+v", got)
 	}

@@ -1,22 +1,16 @@
 package posthog
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
-	"github.com/headlessly/headlessly/forwarders/send"
+	"github.com/headlessly/headlessly/forwarders/payload"
 )
 
 // DefaultHost is where projects of PostHog's US cloud send to.
@@ -31,7 +25,7 @@ const (
 
 // Kind is the registry's entry for PostHog.
 func Kind() forwarders.Kind {
-	shared := new(writers) // by all tenants
+	shared := newShared() // by all tenants
 	return forwarders.Kind{
 		Name:      headlessly.DestinationPostHog,
 		Aliases:   []string{"posthog"},
@@ -44,18 +38,49 @@ func Kind() forwarders.Kind {
 			if err != nil {
 				return nil, err
 			}
-			dest.zip = shared
+			dest.shared = shared
 			return dest, nil
 		},
 	}
 }
 
+// shared is what all projects have in common.
+type shared struct {
+	zip payload.Gzip
+
+	mu    sync.Mutex
+	hosts map[string]bool // whether a host has the newer interface
+}
+
+// maxHosts bounds what is remembered of hosts.
+const maxHosts = 4096
+
+func newShared() *shared { return &shared{hosts: map[string]bool{}} }
+
+// hasV1 says what is known of a host.
+func (s *shared) hasV1(host string) (yes, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	yes, known = s.hosts[host]
+	return yes, known
+}
+
+func (s *shared) learn(host string, yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.hosts) >= maxHosts {
+		clear(s.hosts)
+	}
+	s.hosts[host] = yes
+}
+
 // Destination is one PostHog project.
 type Destination struct {
-	key  string
-	url  string
-	zip  *writers
-	deps forwarders.Deps
+	conf   headlessly.PostHogDestination
+	key    string
+	host   string
+	shared *shared
+	deps   forwarders.Deps
 }
 
 // New makes the destination for a project.
@@ -68,7 +93,19 @@ func New(c headlessly.PostHogDestination, deps forwarders.Deps) (*Destination, e
 	if err != nil || u.Host == "" || u.RawQuery != "" {
 		return nil, errors.New("posthog host is not a URL such as https://eu.i.posthog.com")
 	}
-	return &Destination{key: c.APIKey.Reveal(), url: strings.TrimSuffix(u.String(), "/") + "/batch/", zip: new(writers), deps: deps}, nil
+	switch c.Capture {
+	case "", "v0", "v1":
+	default:
+		return nil, errors.New(`posthog capture is neither "v0" nor "v1"`)
+	}
+	switch c.Profiles {
+	case "", "identified", "always", "never":
+	default:
+		return nil, errors.New(`posthog profiles is none of "identified", "always", "never"`)
+	}
+	return &Destination{
+		conf: c, key: c.APIKey.Reveal(), host: strings.TrimSuffix(u.String(), "/"), shared: newShared(), deps: deps,
+	}, nil
 }
 
 // Limits implements forwarders.Destination.
@@ -78,127 +115,37 @@ func (d *Destination) Limits() forwarders.Limits {
 
 // Deliver implements forwarders.Destination.
 func (d *Destination) Deliver(ctx context.Context, batch []forwarders.Item) []forwarders.Result {
-	results := make([]forwarders.Result, len(batch))
 	now := d.deps.Clock()
-	var fresh, old []message
+	results := make([]forwarders.Result, len(batch))
+	var fresh, old part
 	for i, it := range batch {
-		m, err := encode(it.Event)
-		if err != nil {
-			results[i].Err = &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}
+		if why := unfit(it.Event); why != "" {
+			results[i].Err = &headlessly.Permanent{Err: errors.New(why)}
 			continue
 		}
-		m.index = i
+		p := &fresh
 		if now.Sub(headlessly.Time(it.Event.Timestamp)) >= historical {
-			old = append(old, m)
-		} else {
-			fresh = append(fresh, m)
+			p = &old
 		}
+		p.events, p.index, p.try = append(p.events, it.Event), append(p.index, i), max(p.try, it.Attempts+1)
 	}
-	d.send(ctx, fresh, false, results)
-	d.send(ctx, old, true, results)
+	old.historical = true
+	d.send(ctx, fresh, results)
+	d.send(ctx, old, results)
 	return results
 }
 
-// message is one encoded event and its place in the batch.
-type message struct {
-	index int
-	json  []byte
-}
-
-// send posts messages as one request, halving what is too big.
-func (d *Destination) send(ctx context.Context, list []message, historical bool, results []forwarders.Result) {
-	if len(list) == 0 {
-		return
+// unfit says why PostHog would not take an event, "" if it would.
+func unfit(e *headlessly.Event) string {
+	switch year := headlessly.Time(e.Timestamp).Year(); {
+	case year < 1 || year > 9999:
+		return "event's time is no date"
+	case payload.Visitor(e) == "":
+		return "event has neither a visitor nor an id"
+	case e.Type == headlessly.TypeGroup && e.GroupID == "":
+		return "group event has no group id"
+	case e.Type == headlessly.TypeAlias && e.PreviousID == "" && e.AnonymousID == "":
+		return "alias event has no previous id"
 	}
-	body, err := d.body(list, historical)
-	var answer send.Answer
-	if err == nil {
-		answer, err = send.Do(ctx, d.deps.Client, &send.Request{
-			URL: d.url, Body: body, Secrets: []string{d.key},
-			Header: http.Header{
-				"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"},
-				"User-Agent": {"headlessly"},
-			},
-		}, d.deps.Clock())
-	}
-	if answer.Status == http.StatusRequestEntityTooLarge && len(list) > 1 {
-		half := len(list) / 2
-		d.send(ctx, list[:half], historical, results)
-		d.send(ctx, list[half:], historical, results)
-		return
-	}
-	if answer.Status == http.StatusBadRequest && len(list) > 1 {
-		// One event may have spoiled the batch; alone, each answers for itself.
-		half := len(list) / 2
-		d.send(ctx, list[:half], historical, results)
-		d.send(ctx, list[half:], historical, results)
-		return
-	}
-	if err == nil {
-		err = limited(answer.Body)
-	}
-	for _, m := range list {
-		results[m.index] = forwarders.Result{Err: err, Status: answer.Status, Note: answer.Excerpt}
-	}
-}
-
-// limited finds a quota in an answer that says 200.
-func limited(body []byte) error {
-	var a struct {
-		QuotaLimited []string `json:"quota_limited"`
-	}
-	if !bytes.Contains(body, []byte("quota_limited")) || json.Unmarshal(body, &a) != nil || len(a.QuotaLimited) == 0 {
-		return nil
-	}
-	for _, what := range a.QuotaLimited {
-		if what == "events" {
-			return &headlessly.Temporary{After: time.Hour, Throttled: true, Err: errors.New("quota of events is used up")}
-		}
-	}
-	return nil
-}
-
-// writers keeps gzip writers: each has tables of several hundred kilobytes.
-type writers struct{ pool sync.Pool }
-
-func (w *writers) compress(parts ...[]byte) ([]byte, error) {
-	var out bytes.Buffer
-	z, _ := w.pool.Get().(*gzip.Writer)
-	if z == nil {
-		var err error
-		if z, err = gzip.NewWriterLevel(&out, gzip.BestSpeed); err != nil {
-			return nil, err
-		}
-	} else {
-		z.Reset(&out)
-	}
-	for _, p := range parts {
-		if _, err := z.Write(p); err != nil {
-			return nil, err
-		}
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	w.pool.Put(z)
-	return out.Bytes(), nil
-}
-
-func (d *Destination) body(list []message, historical bool) ([]byte, error) {
-	key, err := json.Marshal(d.key)
-	if err != nil {
-		return nil, fmt.Errorf("encode key: %w", err)
-	}
-	head := append([]byte(`{"api_key":`), key...)
-	if historical {
-		head = append(head, `,"historical_migration":true`...)
-	}
-	parts := [][]byte{append(head, `,"batch":[`...)}
-	for i, m := range list {
-		if i > 0 {
-			parts = append(parts, []byte{','})
-		}
-		parts = append(parts, m.json)
-	}
-	return d.zip.compress(append(parts, []byte("]}"))...)
+	return ""
 }

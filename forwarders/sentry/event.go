@@ -21,8 +21,7 @@ const (
 )
 
 // build maps an event onto sentry-go's Event.
-func build(e *headlessly.Event) *sentry.Event {
-	c := payload.ReadContext(e.Context)
+func build(e *headlessly.Event, c payload.Context) *sentry.Event {
 	ev := &sentry.Event{
 		EventID:   sentry.EventID(eventID(e.MessageID)),
 		Timestamp: headlessly.Time(e.Timestamp),
@@ -58,12 +57,12 @@ func build(e *headlessly.Event) *sentry.Event {
 
 // marshal encodes the event with its extra values, for which sentry-go's type
 // has no field any more.
-func marshal(ev *sentry.Event, e *headlessly.Event) ([]byte, error) {
+func marshal(ev *sentry.Event, e *headlessly.Event, c payload.Context) ([]byte, error) {
 	b, err := json.Marshal(ev)
 	if err != nil {
 		return nil, err
 	}
-	extra := extras(e)
+	extra := extras(e, c)
 	if len(extra) == 0 {
 		return b, nil
 	}
@@ -273,12 +272,12 @@ func contexts(e *headlessly.Event, c payload.Context) map[string]sentry.Context 
 // extras are the client's extra values and the event's properties. An event is
 // small enough (headlessly.MaxEventBytes) to stay within Sentry's limit for all
 // of them.
-func extras(e *headlessly.Event) map[string]json.RawMessage {
+func extras(e *headlessly.Event, c payload.Context) map[string]json.RawMessage {
 	out := payload.Object(e.Properties)
 	if out == nil {
 		out = map[string]json.RawMessage{}
 	}
-	for k, v := range payload.ReadContext(e.Context).Extra {
+	for k, v := range c.Extra {
 		out[k] = v
 	}
 	return out

@@ -1,7 +1,6 @@
 package sentry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,10 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
+	"github.com/headlessly/headlessly/forwarders/payload"
 	"github.com/headlessly/headlessly/forwarders/send"
 )
 
@@ -29,6 +27,7 @@ const (
 
 // Kind is the registry's entry for Sentry.
 func Kind() forwarders.Kind {
+	shared := new(payload.Gzip) // by all tenants
 	return forwarders.Kind{
 		Name:      headlessly.DestinationSentry,
 		Aliases:   []string{"sentry"},
@@ -39,7 +38,12 @@ func Kind() forwarders.Kind {
 		},
 		Rules: func(d headlessly.Destinations) *headlessly.Rules { return d.Sentry.Rules },
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
-			return New(*d.Sentry, deps)
+			dest, err := New(*d.Sentry, deps)
+			if err != nil {
+				return nil, err
+			}
+			dest.zip = shared
+			return dest, nil
 		},
 	}
 }
@@ -48,6 +52,7 @@ func Kind() forwarders.Kind {
 type Destination struct {
 	dsn    dsn
 	deps   forwarders.Deps
+	zip    *payload.Gzip
 	limits limits
 }
 
@@ -57,7 +62,7 @@ func New(c headlessly.SentryDestination, deps forwarders.Deps) (*Destination, er
 	if err != nil {
 		return nil, err
 	}
-	return &Destination{dsn: d, deps: deps}, nil
+	return &Destination{dsn: d, deps: deps, zip: new(payload.Gzip)}, nil
 }
 
 // Limits implements forwarders.Destination.
@@ -94,8 +99,9 @@ func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.R
 			After: wait, Throttled: true, Err: errors.New("rate limited by sentry for " + wait.Round(time.Second).String()),
 		}}
 	}
-	ev := build(e)
-	event, err := marshal(ev, e)
+	c := payload.ReadContext(e.Context)
+	ev := build(e, c)
+	event, err := marshal(ev, e, c)
 	if err != nil {
 		return forwarders.Result{Err: &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}}
 	}
@@ -104,7 +110,7 @@ func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.R
 			Status: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("event of %d bytes is over sentry's limit of 1 MiB", len(event)),
 		}}
 	}
-	body, err := envelope(string(ev.EventID), "event", event, now)
+	body, err := envelope(d.zip, string(ev.EventID), "event", event, now)
 	if err != nil {
 		return forwarders.Result{Err: &headlessly.Permanent{Err: err}}
 	}
@@ -130,7 +136,7 @@ func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.R
 }
 
 // envelope frames one item. sent_at is written once, at the moment of sending.
-func envelope(id, kind string, item []byte, now time.Time) ([]byte, error) {
+func envelope(zip *payload.Gzip, id, kind string, item []byte, now time.Time) ([]byte, error) {
 	head, err := json.Marshal(map[string]any{
 		"event_id": id, "sent_at": now.UTC().Format(time.RFC3339Nano),
 		"sdk": map[string]string{"name": "headlessly", "version": "1"},
@@ -138,18 +144,6 @@ func envelope(id, kind string, item []byte, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode envelope: %w", err)
 	}
-	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	if err != nil {
-		return nil, fmt.Errorf("compress envelope: %w", err)
-	}
-	for _, part := range [][]byte{head, []byte("\n" + `{"type":"` + kind + `","length":` + strconv.Itoa(len(item)) + "}\n"), item, []byte("\n")} {
-		if _, err := z.Write(part); err != nil {
-			return nil, fmt.Errorf("compress envelope: %w", err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		return nil, fmt.Errorf("compress envelope: %w", err)
-	}
-	return out.Bytes(), nil
+	line := "\n" + `{"type":"` + kind + `","length":` + strconv.Itoa(len(item)) + "}\n"
+	return zip.Compress(head, []byte(line), item, []byte("\n"))
 }
