@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/enrich"
+	"github.com/headlessly/headlessly/collector/tail"
 )
 
 // Limits of the public listener.
@@ -46,12 +48,23 @@ type Config struct {
 	// route.
 	Inbound Inbound
 
+	// Tap shows accepted events to who watches; nil for nobody.
+	Tap *tail.Tap
+
 	// Enrich says what events are completed with; the zero value works.
 	Enrich enrich.Config
 
 	// PathPrefix is an additional prefix ("/x7") under which every path is
 	// served too: ad-blockers match paths.
 	PathPrefix string
+	// PublicURL is how clients reach the collector, where that is not what
+	// their requests say (a proxy before it that ends TLS).
+	PublicURL string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For names
+	// the client.
+	TrustedProxies []netip.Prefix
+	// TenantMetrics counts events by tenant; without, by Policy.Class only.
+	TenantMetrics bool
 	// AppendTimeout bounds the wait for the disk; after it the client is told
 	// 503 and sends again.
 	AppendTimeout time.Duration
@@ -164,10 +177,11 @@ func New(cfg Config) (*Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
+	d := newDoor(&cfg)
 	c := &Collector{
-		cfg: cfg, script: s, enricher: enricher, metrics: newCounters(),
+		cfg: cfg, script: s, enricher: enricher, metrics: newCounters(d),
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
-		door:          newDoor(&cfg),
+		door:          d,
 	}
 	c.server = &fasthttp.Server{
 		Handler:                       c.Handler(),

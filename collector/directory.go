@@ -7,6 +7,8 @@ import (
 
 // Policy is what a tenant asks of those who send it events.
 type Policy struct {
+	// Class groups tenants in metrics ("free", "pro"). There should be few.
+	Class string
 	// RequireKey refuses events without a key.
 	RequireKey bool
 	// Origins, where not empty, lists the origins (https://shop.example) that

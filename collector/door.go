@@ -39,7 +39,8 @@ func newDoor(cfg *Config) *door {
 
 // tenantState is what one tenant is using.
 type tenantState struct {
-	slots atomic.Int64
+	slots    atomic.Int64
+	counters atomic.Pointer[tenantCounters]
 
 	mu     sync.Mutex
 	tokens float64   // may fall below zero: a batch is admitted whole

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -116,8 +115,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		c.refuse(ctx, logRefusal(err))
 		return
 	}
-	c.metrics.accepted.Add(accepted - b.repeated)
-	c.metrics.repeated.Add(b.repeated)
+	c.count(b.visit.tenant, who.tenant, &policy, accepted-b.repeated, b.repeated)
 	c.answer(ctx, f, accepted, b.rejected, first)
 }
 
@@ -125,7 +123,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 func (c *Collector) request(ctx *fasthttp.RequestCtx, now time.Time, p *Policy) enrich.Request {
 	return enrich.Request{
 		ReceivedAt: now,
-		IP:         clientIP(ctx),
+		IP:         c.clientIP(ctx),
 		UserAgent:  view(ctx.Request.Header.UserAgent()),
 		GPC:        !p.IgnoreGPC && view(ctx.Request.Header.Peek("Sec-GPC")) == "1",
 		KeepIP:     p.KeepIP,
@@ -153,6 +151,9 @@ func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 			wait *= 2
 			first, err = c.cfg.Log.Append(ctx, records...)
 		}
+	}
+	if err == nil && c.cfg.Tap.Watched() {
+		c.cfg.Tap.Publish(first, b.records)
 	}
 	if c.cfg.Dedupe == nil {
 		return first, err
@@ -315,12 +316,4 @@ func logRefusal(err error) *errorReply {
 	default:
 		return newReply(503, "unavailable", "", "the gateway is overloaded; nothing was acknowledged, send again later")
 	}
-}
-
-func clientIP(ctx *fasthttp.RequestCtx) netip.Addr {
-	a, ok := netip.AddrFromSlice(ctx.RemoteIP())
-	if !ok {
-		return netip.Addr{}
-	}
-	return a.Unmap()
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/VictoriaMetrics/metrics"
 )
@@ -22,10 +23,13 @@ type counters struct {
 	receipts        *metrics.Counter
 	badSignatures   *metrics.Counter
 	seconds         *metrics.Histogram
+	tenants         atomic.Int64 // with a series of their own
 }
 
-func newCounters() *counters {
+func newCounters(d *door) *counters {
 	s := metrics.NewSet()
+	s.NewGauge("headlessly_requests_under_way", func() float64 { return float64(d.slots.Load()) })
+	s.NewGauge("headlessly_body_memory_bytes", func() float64 { return float64(d.bytes.Load()) })
 	return &counters{
 		set:             s,
 		requests:        s.NewCounter("headlessly_ingest_requests_total"),
@@ -40,6 +44,52 @@ func newCounters() *counters {
 		badSignatures:   s.NewCounter("headlessly_receipts_unverified_total"),
 		seconds:         s.NewHistogram("headlessly_ingest_seconds"),
 	}
+}
+
+// maxTenantSeries bounds the tenants with a series of their own; the rest share
+// one, named "…".
+const maxTenantSeries = 1_000
+
+// tenantCounters are the counters that one tenant's events go to besides the
+// sum.
+type tenantCounters struct {
+	class    string
+	byClass  *metrics.Counter // nil without a class
+	byTenant *metrics.Counter // nil unless asked for
+}
+
+// count counts events that became durable, and ones that were so already.
+func (c *Collector) count(s *tenantState, tenant string, p *Policy, accepted, repeated int) {
+	c.metrics.accepted.Add(accepted)
+	c.metrics.repeated.Add(repeated)
+	t := s.counters.Load()
+	if t == nil || t.class != p.Class {
+		t = c.tenantCounters(t, tenant, p.Class)
+		s.counters.Store(t)
+	}
+	if t.byClass != nil {
+		t.byClass.Add(accepted)
+	}
+	if t.byTenant != nil {
+		t.byTenant.Add(accepted)
+	}
+}
+
+func (c *Collector) tenantCounters(former *tenantCounters, tenant, class string) *tenantCounters {
+	t := &tenantCounters{class: class}
+	if class != "" {
+		t.byClass = c.metrics.set.GetOrCreateCounter(fmt.Sprintf(`headlessly_class_events_accepted_total{class=%q}`, class))
+	}
+	switch {
+	case former != nil:
+		t.byTenant = former.byTenant
+	case c.cfg.TenantMetrics:
+		if c.metrics.tenants.Add(1) > maxTenantSeries {
+			tenant = "…"
+		}
+		t.byTenant = c.metrics.set.GetOrCreateCounter(fmt.Sprintf(`headlessly_tenant_events_accepted_total{tenant=%q}`, tenant))
+	}
+	return t
 }
 
 // refused counts a request that was refused as a whole.

@@ -298,8 +298,7 @@ func (s *lines) commit() *errorReply {
 	}
 	s.durable = s.line
 	s.repeated += int64(b.repeated)
-	s.c.metrics.repeated.Add(b.repeated)
-	s.c.metrics.accepted.Add(events)
+	s.c.count(b.visit.tenant, s.who.tenant, &s.policy, events, b.repeated)
 	return nil
 }
 

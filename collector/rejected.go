@@ -26,7 +26,7 @@ func (c *Collector) rejectedRecord(ctx *fasthttp.RequestCtx, tenant string, raw 
 	r := &headlessly.Rejected{
 		Tenant: tenant, ReceivedAt: c.cfg.Clock().UnixMicro(), Reason: code, Field: field, Message: message,
 		Path: string(ctx.Path()), ContentType: string(ctx.Request.Header.ContentType()),
-		IP: enrich.TruncateIP(clientIP(ctx).String()), Raw: raw,
+		IP: enrich.TruncateIP(c.clientIP(ctx).String()), Raw: raw,
 	}
 	if len(raw) > headlessly.MaxRejectedBytes {
 		r.Raw, r.Truncated = raw[:headlessly.MaxRejectedBytes], true

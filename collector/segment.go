@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -85,14 +86,17 @@ func (c *Collector) answerSegment(ctx *fasthttp.RequestCtx, accepted int, reject
 // the key.
 func (c *Collector) settings(ctx *fasthttp.RequestCtx, path string) {
 	key, _, _ := strings.Cut(strings.TrimPrefix(path, projectsPath), "/")
-	scheme := "http"
-	if ctx.IsTLS() || strings.EqualFold(view(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedProto)), "https") {
+	scheme, host := "http", string(ctx.Host())+c.cfg.PathPrefix
+	if ctx.IsTLS() {
 		scheme = "https"
+	}
+	if public, err := url.Parse(c.cfg.PublicURL); err == nil && public.Host != "" {
+		scheme, host = public.Scheme, public.Host+strings.TrimSuffix(public.Path, "/")
 	}
 	var a fastjson.Arena
 	destination := a.NewObject()
 	destination.Set("apiKey", a.NewString(key))
-	destination.Set("apiHost", a.NewString(string(ctx.Host())+c.cfg.PathPrefix+"/v1"))
+	destination.Set("apiHost", a.NewString(host+"/v1"))
 	destination.Set("protocol", a.NewString(scheme))
 	b := append(ctx.Response.Body()[:0], `{"integrations":{"Segment.io":`...)
 	b = destination.MarshalTo(b)
