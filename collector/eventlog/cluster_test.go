@@ -172,7 +172,9 @@ func TestClusterLosesNothingWhenItsLeaderIsKilledOrCutOff(t *testing.T) {
 	park(t, l, headlessly.ParkedItem{Tenant: "acme", Destination: "ga4", Event: []byte("parked")})
 	b.parked["parked"] = true
 
-	// A second process sees it all.
+	// A second process sees it all, once the node that was cut off has learnt
+	// that it leads no more: until then it answers from what it knew.
+	c.settle(t)
 	other := open(t, cfg)
 	if missing := b.checkLog(t, other); missing > 0 {
 		t.Errorf("%d of %d acknowledged records are missing", missing, len(b.acked))
@@ -195,6 +197,53 @@ func TestClusterLosesNothingWhenItsLeaderIsKilledOrCutOff(t *testing.T) {
 		}
 	}
 	t.Logf("%d acknowledged records", len(b.acked))
+}
+
+// settle waits until all nodes agree on each stream's leader and are current.
+func (c *cluster) settle(t testing.TB) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !c.settled(t) {
+		if time.Now().After(deadline) {
+			t.Fatal("the cluster does not come together again")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func (c *cluster) settled(t testing.TB) bool {
+	t.Helper()
+	leaders := map[string]string{}
+	for i := range 3 {
+		nc, err := nats.Connect("nats://" + c.client[i].addr())
+		if err != nil {
+			return false
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return false
+		}
+		for _, name := range []string{"events", "cursors", "parked"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			s, err := js.Stream(ctx, name)
+			cancel()
+			if err != nil {
+				return false
+			}
+			info := s.CachedInfo().Cluster
+			if leader, ok := leaders[name]; info.Leader == "" || ok && leader != info.Leader {
+				return false
+			}
+			leaders[name] = info.Leader
+			for _, r := range info.Replicas {
+				if !r.Current || r.Lag > 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // leaderOtherThan asks, through a node that is not cut off, who leads.

@@ -207,12 +207,18 @@ func (r *reader) missing(ctx context.Context) error {
 	switch {
 	case state.FirstSeq > r.next:
 		return r.gap(ctx, state.FirstSeq-1)
+	case state.LastSeq < r.next && r.log.srv == nil:
+		return errLate
 	case state.LastSeq < r.next:
 		// The store forgot its end while running.
 		return r.gap(ctx, r.log.last.Load())
 	}
 	return r.gap(ctx, r.next)
 }
+
+// errLate means that a server of a cluster does not know frames that others
+// have acknowledged: it is cut off, and may even take itself for the leader.
+var errLate = errors.New("the server is behind the cluster")
 
 // await blocks until there may be a frame next.
 func (l *Log) await(ctx context.Context, news <-chan struct{}, next uint64) error {

@@ -73,7 +73,8 @@ func passing(err error) bool {
 	if errors.As(err, &api) {
 		return api.Code == http.StatusServiceUnavailable
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout)
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 // openStream makes the stream or takes the one that is there as it is, as long
