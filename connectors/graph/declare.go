@@ -160,11 +160,20 @@ func (d *declaration) groups(t *Type, n *yaml.Node) {
 	}
 }
 
-// index makes the lookups by name.
+// index makes the lookups by name and what else follows from the fields.
 func (t *Type) index() {
+	t.indexed, t.uniques = nil, nil
 	for i := range t.Fields {
-		t.fields[t.Fields[i].Name] = &t.Fields[i]
+		f := &t.Fields[i]
+		t.fields[f.Name] = f
+		if f.Indexed {
+			t.indexed = append(t.indexed, f)
+		}
+		if f.Unique {
+			t.uniques = append(t.uniques, f)
+		}
 	}
+	t.insertSQL = t.insert()
 	for i := range t.Verbs {
 		t.verbs[t.Verbs[i].Name] = &t.Verbs[i]
 	}

@@ -31,8 +31,11 @@ type Type struct {
 	// Groups name several values of a field: field, name, values.
 	Groups map[string]map[string][]string
 
-	fields map[string]*Field
-	verbs  map[string]*Verb
+	fields    map[string]*Field
+	verbs     map[string]*Verb
+	indexed   []*Field // those with a column of their own
+	uniques   []*Field
+	insertSQL string
 }
 
 // Field is one declared field.

@@ -1,0 +1,108 @@
+package graph
+
+import (
+	"context"
+	"errors"
+)
+
+// Do performs one mutation. When it returns without an error, the mutation is
+// durable and every read of this process shows it. An error of code
+// "unavailable" means that the outcome may be unknown.
+func (sc *Scope) Do(ctx context.Context, op Op) (Result, error) {
+	a, err := sc.begin(op)
+	if err != nil {
+		return Result{}, err
+	}
+	defer a.unlock()
+	return a.do(ctx)
+}
+
+func (a *attempt) do(ctx context.Context) (Result, error) {
+	for range conflictsMost {
+		changed, err := a.plan(ctx, false)
+		if err != nil {
+			return Result{}, err
+		}
+		if !changed {
+			return Result{Entity: &a.now.Entity}, nil
+		}
+		p := newProposal(a.msgs)
+		if err := a.s.commits.submit(ctx, p); err != nil {
+			return Result{}, a.failed(err)
+		}
+		seq, err := a.s.commits.wait(ctx, p)
+		if errors.Is(err, errConflict) {
+			if err := a.lost(ctx); err != nil {
+				return Result{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return Result{}, a.failed(err)
+		}
+		return a.finish(ctx, seq)
+	}
+	return Result{}, a.tooMany()
+}
+
+// lost prepares for another try: the projection must first show what came in
+// between.
+func (a *attempt) lost(ctx context.Context) error {
+	a.unlock()
+	if a.creates() {
+		a.id = ""
+	}
+	last, err := a.s.last(ctx)
+	if err == nil {
+		err = a.s.reach(ctx, last)
+	}
+	if err != nil {
+		return a.failed(err)
+	}
+	return nil
+}
+
+// finish waits until the mutation can be read, and reads it.
+func (a *attempt) finish(ctx context.Context, seq uint64) (Result, error) {
+	if err := a.s.reach(ctx, seq); err != nil {
+		return Result{}, unavailable(err, "the mutation is stored, but cannot be read yet")
+	}
+	a.unlock()
+	p, release := a.s.view()
+	defer release()
+	st, err := a.s.stateAt(ctx, p, a.scope.tenant, a.typ, seq)
+	if err != nil {
+		return Result{}, unavailable(err, "the mutation is stored, but cannot be read now")
+	}
+	e, err := p.eventAt(ctx, seq)
+	if err != nil {
+		return Result{}, unavailable(err, "the mutation is stored, but cannot be read now")
+	}
+	return Result{Entity: &st.Entity, Event: e}, nil
+}
+
+// failed turns an error of the log into an answer.
+func (a *attempt) failed(err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, errClosed) {
+		return unavailable(err, "the graph is closing; try again")
+	}
+	return unavailable(err, "the graph's log did not confirm the mutation; look whether it happened before trying again")
+}
+
+func versionMessage(have, want int64) string {
+	return "the entity has version " + itoa(have) + ", not " + itoa(want) + "; read it again and decide anew"
+}
+
+// Sync waits until this process shows everything that is in the log now,
+// mutations of other processes included.
+func (s *Store) Sync(ctx context.Context) error {
+	last, err := s.last(ctx)
+	if err != nil {
+		return err
+	}
+	return s.reach(ctx, last)
+}
