@@ -59,7 +59,8 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serveCommand(stdio), sqlCommand(stdio), sinksCommand(stdio), configCommand(stdio), connectCommand(stdio), statusCommand(stdio), workerCommand(stdio))
+	//nolint:contextcheck // commands get theirs when they run
+	root.AddCommand(serveCommand(stdio), sqlCommand(stdio), sinksCommand(stdio), configCommand(stdio), connectCommand(stdio), statusCommand(stdio), tailCommand(stdio), workerCommand(stdio))
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {

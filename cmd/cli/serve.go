@@ -39,6 +39,7 @@ requests are finished and the open frame is on disk before the process ends.`,
 				"listen":        func() { cfg.Listen = flags.Listen },
 				"control":       func() { cfg.Control = flags.Control },
 				"public-url":    func() { cfg.PublicURL = flags.PublicURL },
+				"nats":          func() { cfg.Log.NATS = flags.Log.NATS },
 				"allow-private": func() { cfg.Egress.AllowPrivate = flags.Egress.AllowPrivate },
 			} {
 				if c.Flags().Changed(name) {
@@ -57,6 +58,7 @@ requests are finished and the open frame is on disk before the process ends.`,
 	c.Flags().StringVar(&flags.Listen, "listen", d.Listen, "public address: script and events")
 	c.Flags().StringVar(&flags.Control, "control", d.Control, "control plane's address: REST and SQL")
 	c.Flags().StringVar(&flags.PublicURL, "public-url", "", "how browsers reach --listen, where that differs")
+	c.Flags().StringVar(&flags.Log.NATS, "nats", "", "external JetStream cluster, nats://a:4222,nats://b:4222, in place of the embedded log")
 	c.Flags().BoolVar(&flags.Egress.AllowPrivate, "allow-private", false, "let destinations be on loopback and private addresses (for trying things out)")
 	return c
 }

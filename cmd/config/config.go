@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -30,15 +32,38 @@ type Config struct {
 	// Tenancy is "declared" (only tenants of this file and of the data folder)
 	// or "open" (any well-formed tenant name may append events).
 	Tenancy string `yaml:"tenancy"`
+	// Geo names databases in MaxMind's format, best first, from which country,
+	// region, city and network are read.
+	Geo []string `yaml:"geo"`
+	// TrustedProxies are networks (10.0.0.0/8) whose X-Forwarded-For, or PROXY
+	// protocol header, names the client.
+	TrustedProxies []string `yaml:"trustedProxies"`
+	// ProxyProtocol takes the PROXY protocol (v1, v2) from trusted proxies.
+	ProxyProtocol bool `yaml:"proxyProtocol"`
+	// TenantMetrics counts events by tenant, not only by class.
+	TenantMetrics bool `yaml:"tenantMetrics"`
 
+	TLS       TLS               `yaml:"tls"`
 	Log       Log               `yaml:"log"`
 	Lakehouse Lakehouse         `yaml:"lakehouse"`
 	Egress    Egress            `yaml:"egress"`
 	Tenants   map[string]Tenant `yaml:"tenants"`
 }
 
+// TLS ends HTTPS on the public listener: by files, or by ACME for domains.
+type TLS struct {
+	Cert    string   `yaml:"cert"`
+	Key     string   `yaml:"key"`
+	Domains []string `yaml:"domains"`
+	Email   string   `yaml:"email"`
+}
+
 // Log bounds the event log.
 type Log struct {
+	// NATS is an external JetStream cluster (nats://a:4222,nats://b:4222)
+	// instead of the embedded one; Replicas is its copies of each stream.
+	NATS     string `yaml:"nats"`
+	Replicas int    `yaml:"replicas"`
 	// MaxSize is how much disk the log may use before it refuses events.
 	MaxSize Size `yaml:"maxSize"`
 	// MaxAge is how long delivered and stored events stay for a replay; 0 is
@@ -66,7 +91,44 @@ type Tenant struct {
 	RequireKey   bool                    `yaml:"requireKey"`
 	Origins      []string                `yaml:"origins"`
 	KeepIP       bool                    `yaml:"keepIp"`
+	IgnoreGPC    bool                    `yaml:"ignoreGpc"`
+	Class        string                  `yaml:"class"`
+	Redact       Redact                  `yaml:"redact"`
+	Limits       Limits                  `yaml:"limits"`
 	Destinations headlessly.Destinations `yaml:"destinations"`
+}
+
+// Redact names what is taken out of a tenant's events before they are stored.
+type Redact struct {
+	Query      []string `yaml:"query"`
+	Properties []string `yaml:"properties"`
+	Patterns   []string `yaml:"patterns"`
+}
+
+// Limits bound what a tenant may send; 0 is no bound.
+type Limits struct {
+	EventsPerSecond float64 `yaml:"eventsPerSecond"`
+	Burst           int     `yaml:"burst"`
+	EventsPerDay    int64   `yaml:"eventsPerDay"`
+}
+
+// Proxies gives the trusted proxies' networks.
+func (c *Config) Proxies() []netip.Prefix {
+	out := make([]netip.Prefix, 0, len(c.TrustedProxies))
+	for _, s := range c.TrustedProxies {
+		if p, err := parseNetwork(s); err == nil { // Validate told the others
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// parseNetwork reads a network or a single address.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
 }
 
 // Tenancies.
@@ -115,6 +177,23 @@ func (c *Config) Validate() error {
 	if c.Tenancy != TenancyDeclared && c.Tenancy != TenancyOpen {
 		fault("tenancy", "%q must be declared or open", c.Tenancy)
 	}
+	for i, n := range c.TrustedProxies {
+		if _, err := parseNetwork(n); err != nil {
+			fault(fmt.Sprintf("trustedProxies[%d]", i), "%q must look like 10.0.0.0/8 or 192.0.2.7", n)
+		}
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		fault("proxyProtocol", "needs trustedProxies: anyone else could claim any address")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		fault("tls", "cert and key go together")
+	}
+	if c.TLS.Cert != "" && len(c.TLS.Domains) > 0 {
+		fault("tls", "takes cert and key, or domains, not both")
+	}
+	if c.Log.Replicas != 0 && c.Log.NATS == "" {
+		fault("log.replicas", "needs log.nats: the embedded log has one copy")
+	}
 	if c.Log.MaxSize < 64<<20 {
 		fault("log.maxSize", "%s is too small, 64MB at least", c.Log.MaxSize)
 	}
@@ -139,6 +218,14 @@ func (c *Config) Validate() error {
 			if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
 				fault(fmt.Sprintf("%s.origins[%d]", path, i), "%q must look like https://shop.example", o)
 			}
+		}
+		for i, re := range t.Redact.Patterns {
+			if _, err := regexp.Compile(re); err != nil {
+				fault(fmt.Sprintf("%s.redact.patterns[%d]", path, i), "%s", err)
+			}
+		}
+		if t.Limits.EventsPerSecond < 0 || t.Limits.Burst < 0 || t.Limits.EventsPerDay < 0 {
+			fault(path+".limits", "must not be negative")
 		}
 		if t.Destinations != (headlessly.Destinations{}) {
 			for _, err := range each(analytics.Validate(t.Destinations)) {

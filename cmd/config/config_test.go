@@ -47,19 +47,22 @@ control: nowhere
 publicUrl: example.com
 pathPrefix: x7/
 tenancy: closed
-log: {maxSize: 1KB}
+log: {maxSize: 1KB, replicas: 3}
+trustedProxies: [nowhere]
+tls: {cert: a.pem}
 lakehouse: {commitInterval: 1ms, commitSize: 5}
 tenants:
   Acme: {}
   shop:
     origins: [shop.example]
+    redact: {patterns: ["("]}
     destinations: {ga: {measurementId: UA-1}, sentry: {dsn: "https://sentry.io/1"}, posthog: {apiKey: phx_personal}}
 `))
 	if err == nil {
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
-		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "tenants.Acme:", "tenants.shop.origins[0]:",
+		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "tenants.Acme:", "tenants.shop.origins[0]:",
 		"tenants.shop.destinations.ga.measurementId:", "tenants.shop.destinations.sentry.dsn:", "tenants.shop.destinations.posthog.apiKey:",
 	} {
 		if !strings.Contains(err.Error(), want) {

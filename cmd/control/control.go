@@ -24,6 +24,8 @@ type Config struct {
 	Check func(headlessly.Destinations) error
 	// SQL answers a query of a tenant ("" asks over all of them).
 	SQL func(ctx context.Context, tenant string, q Query, w io.Writer) error
+	// Live shows what arrives to emit until ctx ends.
+	Live func(ctx context.Context, tenant string, f LiveFilter, emit func(kind string, v any) error) error
 	// Status describes a tenant's health.
 	Status func(ctx context.Context, tenant string) (any, error)
 	// Ready is nil while events are accepted.
@@ -97,6 +99,8 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 		c.only(http.MethodPost, p.sql)
 	case len(parts) == 2 && parts[0] == "sql":
 		c.only(http.MethodGet, func(c call) { p.progress(c, parts[1]) })
+	case path == "events/live":
+		c.only(http.MethodGet, p.live)
 	case path == "status":
 		c.only(http.MethodGet, p.status)
 	case parts[0] == "keys":

@@ -106,3 +106,29 @@ func TestIntegrationConnectSendsWhatComesAfterIt(t *testing.T) {
 		t.Errorf("status says %+v, want 2 accepted and delivered", p)
 	}
 }
+
+func TestTailShowsAnEventAndWhatCameOfIt(t *testing.T) {
+	_, host := providers(t)
+	g := newGateway(t, analytics("shop", host))
+	cmd := exec.Command(binary, "tail", "--data", g.dir, "--tenant", "shop", "--event", "Order *")
+	out := new(output)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the tail watches", func() bool { return strings.Contains(out.String(), "watching shop") })
+	if status, body := g.post(t, "/e?t=shop", `[{"event":"Order Completed","userId":"u7"},{"event":"Searched","userId":"u8"}]`); status != 202 {
+		t.Fatalf("got %d %s", status, body)
+	}
+	wait(t, "the tail shows the order and its deliveries", func() bool {
+		s := out.String()
+		return strings.Contains(s, "Order Completed") && strings.Contains(s, "u7") && strings.Contains(s, "→ posthog  delivered") && strings.Contains(s, "→ ga4")
+	})
+	if s := out.String(); strings.Contains(s, "u8") {
+		t.Errorf("the tail shows what its filter leaves out:\n%s", s)
+	}
+	g.stop(t) // a viewer does not hold up the drain
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after the gateway stopped: %v, want exit code 0\n%s", err, out)
+	}
+}

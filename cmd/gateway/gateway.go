@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,14 +16,12 @@ import (
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector"
-	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
 	"github.com/headlessly/headlessly/forwarders/egress"
 	"github.com/headlessly/headlessly/forwarders/rules"
-	"github.com/headlessly/headlessly/jsclient"
 	"github.com/headlessly/headlessly/lakehouse"
 )
 
@@ -61,6 +58,7 @@ type Gateway struct {
 	collector *collector.Collector
 	plane     *control.Plane
 	deps      forwarders.Deps
+	live      live
 
 	public, private net.Listener
 
@@ -72,7 +70,7 @@ type Gateway struct {
 
 // Open locks the data folder and makes every part ready. Close or Run it.
 func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gateway, err error) {
-	g = &Gateway{cfg: cfg, logger: logger}
+	g = &Gateway{cfg: cfg, logger: logger, live: live{ended: make(chan struct{})}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Close(context.WithoutCancel(ctx)))
@@ -128,6 +126,7 @@ func (g *Gateway) openLog(ctx context.Context) (err error) {
 func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
 	c := eventlog.DefaultConfig(filepath.Join(cfg.Data, "log"))
 	c.MaxBytes, c.MaxAge, c.Reserve = int64(cfg.Log.MaxSize), cfg.Log.MaxAge, int64(cfg.Log.Reserve)
+	c.URL, c.Replicas = cfg.Log.NATS, cfg.Log.Replicas
 	c.Readers = []string{readerRouter, readerLake, readerDedupe}
 	c.Logger = logger
 	return c
@@ -154,7 +153,7 @@ func (g *Gateway) openRouter(context.Context) (err error) {
 	c := forwarders.Default()
 	c.Log, c.Parked, c.Destinations = g.log, g.log, g.store
 	c.Client = egress.New(egress.Config{AllowPrivate: g.cfg.Egress.AllowPrivate})
-	c.Registry, c.Reader, c.Logger = all.Registry(), readerRouter, g.logger
+	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.live.attempts
 	g.deps = forwarders.Deps{Client: c.Client, Clock: c.Clock, Logger: g.logger}
 	for name, t := range g.cfg.Tenants {
 		if err := g.checkDestinations(t.Destinations); err != nil {
@@ -184,30 +183,9 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 	return errors.Join(errs...)
 }
 
-func (g *Gateway) openCollector(ctx context.Context) (err error) {
-	c := collector.Default()
-	d := dedupe.Default(filepath.Join(g.cfg.Data, "dedupe"), g.log)
-	d.Logger = g.logger
-	if c.Dedupe, err = dedupe.Open(ctx, d); err != nil {
-		return fmt.Errorf("open index of message ids: %w", err)
-	}
-	g.onClose(c.Dedupe.Close)
-	c.Log, c.Ready = g.log, g.log.Ready
-	c.Directory = &directory{store: g.store, cfg: &g.cfg}
-	script, _ := jsclient.Script(jsclient.Full)
-	c.Script = script.JS
-	c.PathPrefix, c.Logger = g.cfg.PathPrefix, g.logger
-	c.Metrics = []func(io.Writer){g.writeMetrics, c.Dedupe.WriteMetrics}
-	if g.collector, err = collector.New(c); err != nil {
-		return err
-	}
-	g.public, err = g.listen(ctx, g.cfg.Listen)
-	return err
-}
-
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
 	return err
@@ -233,6 +211,12 @@ func (g *Gateway) PublicURL() string {
 	if g.cfg.PublicURL != "" {
 		return g.cfg.PublicURL
 	}
+	switch t := g.cfg.TLS; {
+	case len(t.Domains) > 0:
+		return "https://" + t.Domains[0]
+	case t.Cert != "":
+		return "https://" + reachable(g.cfg.Listen)
+	}
 	return "http://" + reachable(g.cfg.Listen)
 }
 
@@ -249,6 +233,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
 
 	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
+	srv.RegisterOnShutdown(func() { close(g.live.ended) })
 	failed := make(chan error, 2)
 	go func() { failed <- g.collector.Serve(g.public) }()
 	go func() { failed <- srv.Serve(g.private) }()
