@@ -38,7 +38,7 @@ func (e *Event) EntityType() string {
 // MarshalJSON writes the event as every face shows it.
 func (e *Event) MarshalJSON() ([]byte, error) {
 	data := e.Data
-	if data == nil {
+	if len(data) == 0 {
 		data = json.RawMessage("{}")
 	}
 	return encode(struct {

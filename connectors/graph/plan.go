@@ -182,9 +182,7 @@ func (a *attempt) look(ctx context.Context) (err error) {
 	if a.id = a.op.ID; a.creates() {
 		a.id = a.op.NewID
 	}
-	p, release := a.s.view()
-	a.now, err = a.s.stateOf(ctx, p, a.scope.tenant, a.typ, a.id, whole)
-	release()
+	a.now, err = a.s.newest(ctx, a.scope.tenant, a.typ, a.id, !a.creates())
 	t := a.typ.Name
 	switch {
 	case err != nil:

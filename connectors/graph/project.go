@@ -301,7 +301,7 @@ func (p *projection) event(ctx context.Context, tenant int64, at place, s stored
 		p.missing.Add(1)
 		p.logger.Error("graph.version_gap", slog.Uint64("seq", m.seq), slog.String("target", at.id), slog.Int64("version", s.Version), slog.Int64("before", now.version))
 	}
-	doc, data := now.doc, any(string(s.Data))
+	doc, data := now.doc, nilIfEmpty(string(s.Data))
 	switch {
 	case s.Whole:
 		doc, data = s.Data, nil

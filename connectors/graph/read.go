@@ -100,6 +100,25 @@ func (s *Store) stateOf(ctx context.Context, p *projection, tenant string, t *Ty
 	return out, err
 }
 
+// newest reads an entity's present state. One that is not here may have been
+// made by another process a moment ago: with patience, the log is asked before
+// it counts as missing.
+func (s *Store) newest(ctx context.Context, tenant string, t *Type, id string, patience bool) (*state, error) {
+	look := func() (*state, error) {
+		p, release := s.view()
+		defer release()
+		return s.stateOf(ctx, p, tenant, t, id, whole)
+	}
+	st, err := look()
+	if err != nil || st != nil || !patience || s.types.OfID(id) != t {
+		return st, err
+	}
+	if err := s.Sync(ctx); err != nil {
+		return nil, unavailable(err, "the graph's log does not answer; try again")
+	}
+	return look()
+}
+
 // stateOfVersion reads the state that a version was.
 func (s *Store) stateOfVersion(ctx context.Context, p *projection, tenant string, t *Type, id string, version int64) (*state, error) {
 	number, err := p.tenantID(ctx, tenant)

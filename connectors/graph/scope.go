@@ -100,13 +100,12 @@ func (sc *Scope) Get(ctx context.Context, typ, id string, asOf AsOf) (*Entity, e
 	if err != nil {
 		return nil, err
 	}
-	p, release := sc.store.view()
-	defer release()
-	seq, err := p.seqAt(ctx, asOf)
-	if err != nil {
-		return nil, err
+	var st *state
+	if asOf.IsZero() {
+		st, err = sc.store.newest(ctx, sc.tenant, t, id, true)
+	} else {
+		st, err = sc.past(ctx, t, id, asOf)
 	}
-	st, err := sc.store.stateOf(ctx, p, sc.tenant, t, id, seq)
 	switch {
 	case err != nil:
 		return nil, err
@@ -118,4 +117,15 @@ func (sc *Scope) Get(ctx context.Context, typ, id string, asOf AsOf) (*Entity, e
 		return nil, notFound(typ, id, "the %s is deleted; read it with asOf, or bring it back with rollback", typ)
 	}
 	return &st.Entity, nil
+}
+
+// past reads an entity's state of an earlier moment.
+func (sc *Scope) past(ctx context.Context, t *Type, id string, asOf AsOf) (*state, error) {
+	p, release := sc.store.view()
+	defer release()
+	seq, err := p.seqAt(ctx, asOf)
+	if err != nil {
+		return nil, err
+	}
+	return sc.store.stateOf(ctx, p, sc.tenant, t, id, seq)
 }

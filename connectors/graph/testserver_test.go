@@ -81,12 +81,7 @@ func (c *ticker) time() time.Time {
 // open opens a graph over n, in a folder of its own unless with names one.
 func open(t testing.TB, n *natsServer, with func(*graph.Config)) *graph.Store {
 	t.Helper()
-	cfg := graph.DefaultConfig(n.connect(t), filepath.Join(t.TempDir(), "graph"))
-	cfg.Clock = newTicker().time
-	if with != nil {
-		with(&cfg)
-	}
-	s, err := graph.Open(t.Context(), cfg)
+	s, err := graph.Open(t.Context(), config(t, n, with))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +91,16 @@ func open(t testing.TB, n *natsServer, with func(*graph.Config)) *graph.Store {
 		}
 	})
 	return s
+}
+
+func config(t testing.TB, n *natsServer, with func(*graph.Config)) graph.Config {
+	t.Helper()
+	cfg := graph.DefaultConfig(n.connect(t), filepath.Join(t.TempDir(), "graph"))
+	cfg.Clock = newTicker().time
+	if with != nil {
+		with(&cfg)
+	}
+	return cfg
 }
 
 func scope(t testing.TB, s *graph.Store, tenant string) *graph.Scope {
@@ -132,6 +137,9 @@ func must(t testing.TB) func(*graph.Entity, error) *graph.Entity {
 func show(e *graph.Entity) string { return string(e.Doc()) }
 
 type ctx = context.Context
+
+// background outlives the test's own context, for goroutines of the test.
+func background() context.Context { return context.Background() }
 
 func wantCode(t testing.TB, what string, err error, code graph.Code) {
 	t.Helper()
