@@ -56,6 +56,7 @@ func BenchmarkIceberg(b *testing.B) {
 }
 
 func benchIceberg(b *testing.B, records []headlessly.Record) {
+	b.Helper()
 	b.StopTimer()
 	log := laketest.NewLog()
 	for from := 0; from < len(records); from += 1000 {
@@ -78,6 +79,7 @@ func benchIceberg(b *testing.B, records []headlessly.Record) {
 
 // benchBatches are the rows as Arrow, as they come back from a table.
 func benchBatches(b *testing.B, records []headlessly.Record) []arrow.RecordBatch {
+	b.Helper()
 	log := laketest.NewLog()
 	log.Append(records[:headlessly.MaxFrameRecords-1]...)
 	log.Append(records[headlessly.MaxFrameRecords-1:]...)
@@ -104,6 +106,7 @@ func benchBatches(b *testing.B, records []headlessly.Record) []arrow.RecordBatch
 }
 
 func benchPlain(b *testing.B, batches []arrow.RecordBatch) int {
+	b.Helper()
 	var out bytes.Buffer
 	w, err := pqarrow.NewFileWriter(batches[0].Schema(), &out, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd)),
 		pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(memory.DefaultAllocator)))

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/compress"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/iceberg-go"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
@@ -117,17 +120,9 @@ func appendFiles(ctx context.Context, t *table.Table, files []iceberg.DataFile, 
 
 // writeFiles encodes rows as one file per tenant and day, a few at a time.
 func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows []row) ([]iceberg.DataFile, error) {
-	fsys, err := t.FS(ctx)
+	wfs, loc, err := warehouse(ctx, t)
 	if err != nil {
-		return nil, fmt.Errorf("open warehouse: %w", err)
-	}
-	wfs, ok := fsys.(iceio.WriteFileIO)
-	if !ok {
-		return nil, fmt.Errorf("warehouse %s can't be written", t.Location())
-	}
-	loc, err := t.LocationProvider()
-	if err != nil {
-		return nil, fmt.Errorf("locate %s: %w", one.name, err)
+		return nil, err
 	}
 	parts := split(partitions(rows), l.cfg.Parallel)
 	files := make([]iceberg.DataFile, len(parts))
@@ -154,21 +149,58 @@ func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows
 }
 
 func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, one *layout, b *rowBuilder, p partition) (iceberg.DataFile, error) {
+	return writeDataFile(ctx, t, wfs, loc, p.tenant, p.day, func(w io.Writer) (*metadata.FileMetaData, error) {
+		return one.encodeWith(ctx, b, w, p.rows, compress.Codecs.Zstd)
+	})
+}
+
+// writeRecord writes one sorted record batch of a tenant's day as a file.
+func (l *Lake) writeRecord(ctx context.Context, t *table.Table, one *layout, tenant string, day int32, rec arrow.RecordBatch) (iceberg.DataFile, error) {
+	wfs, loc, err := warehouse(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return writeDataFile(ctx, t, wfs, loc, tenant, day, func(w io.Writer) (*metadata.FileMetaData, error) {
+		return one.encodeRecord(w, rec)
+	})
+}
+
+// warehouse is where a table's files go.
+func warehouse(ctx context.Context, t *table.Table) (iceio.WriteFileIO, table.LocationProvider, error) {
+	fsys, err := t.FS(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open warehouse: %w", err)
+	}
+	wfs, ok := fsys.(iceio.WriteFileIO)
+	if !ok {
+		return nil, nil, fmt.Errorf("warehouse %s can't be written", t.Location())
+	}
+	loc, err := t.LocationProvider()
+	if err != nil {
+		return nil, nil, fmt.Errorf("locate %s: %w", t.Location(), err)
+	}
+	return wfs, loc, nil
+}
+
+// writeDataFile makes a data file of a partition with what encode writes.
+func writeDataFile(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, tenant string, day int32,
+	encode func(io.Writer) (*metadata.FileMetaData, error),
+) (iceberg.DataFile, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	date := time.Unix(int64(p.day)*24*60*60, 0).UTC().Format(time.DateOnly)
+	date := time.Unix(int64(day)*24*60*60, 0).UTC().Format(time.DateOnly)
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
 	}
-	path := loc.NewDataLocation(fmt.Sprintf("tenant=%s/received_at_day=%s/%s.parquet", url.PathEscape(p.tenant), date, id))
+	path := loc.NewDataLocation(fmt.Sprintf("tenant=%s/received_at_day=%s/%s.parquet", url.PathEscape(tenant), date, id))
 	w, err := wfs.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)
 	}
 	out := &countingFile{WriteCloser: w}
-	meta, err := one.encodeWith(ctx, b, out, p.rows, compress.Codecs.Zstd)
+	meta, err := encode(out)
 	if err != nil {
 		_ = w.Close() // the encoder has, unless it never began
 		return nil, fmt.Errorf("write %s: %w", path, err)
@@ -176,7 +208,7 @@ func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, 
 	df, err := table.DataFileFromMetadata(table.DataFileArgs{
 		Schema: t.Schema(), Spec: t.Spec(), Format: iceberg.ParquetFile, Metadata: meta,
 		FilePath: path, FileSize: out.n, Content: iceberg.EntryContentData,
-		PartitionValues: map[int]any{partitionTenantID: p.tenant, partitionDayID: iceberg.Date(p.day)},
+		PartitionValues: map[int]any{partitionTenantID: tenant, partitionDayID: iceberg.Date(day)},
 		SortOrderID:     t.SortOrder().OrderID(), Properties: t.Properties(), FormatVersion: t.Metadata().Version(),
 	})
 	if err != nil {

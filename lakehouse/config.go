@@ -35,6 +35,9 @@ type Config struct {
 	// processors.
 	Parallel int
 
+	// Maintenance is what [Lake.Maintain] does.
+	Maintenance Maintenance
+
 	// Query bounds what one query may use.
 	Query QueryLimits
 	// Worker is the command line of the SQL worker process; default is this
@@ -46,6 +49,28 @@ type Config struct {
 
 	Clock  headlessly.Clock // default headlessly.SystemClock
 	Logger *slog.Logger     // default discards
+}
+
+// Maintenance keeps the cost of commits and queries from growing with the
+// tables' age.
+type Maintenance struct {
+	Every time.Duration // pause between rounds; default 1 min
+	// KeepSnapshots is how long a superseded state of a table can still be
+	// queried, and how long its files stay; it must exceed the longest query.
+	// Default 1 h: every commit writes the list of all kept snapshots.
+	KeepSnapshots time.Duration
+	// OrphanAge is how old a file that no snapshot names must be to be
+	// removed; it must exceed the longest commit. Default 24 h.
+	OrphanAge time.Duration
+	// Retention removes old days of tables; none by default.
+	Retention []Retention
+}
+
+// Retention is how long rows are kept.
+type Retention struct {
+	Table  string // [TableEvents], …
+	Tenant string // "" for every tenant without a rule of its own
+	Days   int    // whole days of receipt that are kept beside today
 }
 
 // QueryLimits bounds one query's use of the machine.
@@ -75,6 +100,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Query.MaxRows, 1_000_000)
 	setDefault(&c.Query.Threads, 2)
 	setDefault(&c.Query.Concurrent, 4)
+	setDefault(&c.Maintenance.Every, time.Minute)
+	setDefault(&c.Maintenance.KeepSnapshots, time.Hour)
+	setDefault(&c.Maintenance.OrphanAge, 24*time.Hour)
 	setDefault(&c.TempDir, filepath.Join(c.Dir, "tmp"))
 	if c.Clock == nil {
 		c.Clock = headlessly.SystemClock
@@ -107,12 +135,24 @@ func (c Config) Validate() error {
 	}
 	for field, n := range map[string]int64{
 		"commitInterval": int64(c.CommitInterval), "maxBatchBytes": c.MaxBatchBytes, "dedupeWindow": int64(c.DedupeWindow),
-		"parallel": int64(c.Parallel), "query.timeout": int64(c.Query.Timeout), "query.memoryBytes": c.Query.MemoryBytes,
+		"parallel": int64(c.Parallel), "maintenance.every": int64(c.Maintenance.Every),
+		"maintenance.keepSnapshots": int64(c.Maintenance.KeepSnapshots), "maintenance.orphanAge": int64(c.Maintenance.OrphanAge), "query.timeout": int64(c.Query.Timeout), "query.memoryBytes": c.Query.MemoryBytes,
 		"query.tempBytes": c.Query.TempBytes, "query.resultBytes": c.Query.ResultBytes, "query.maxRows": c.Query.MaxRows,
 		"query.threads": int64(c.Query.Threads), "query.concurrent": int64(c.Query.Concurrent),
 	} {
 		if n < 0 {
 			fault(field, "is negative")
+		}
+	}
+	for i, r := range c.Maintenance.Retention {
+		if r.Table != TableEvents && r.Table != TableRejected {
+			fault(fmt.Sprintf("maintenance.retention[%d].table", i), fmt.Sprintf("%q is no table", r.Table))
+		}
+		if r.Tenant != "" && !headlessly.ValidTenant(r.Tenant) {
+			fault(fmt.Sprintf("maintenance.retention[%d].tenant", i), fmt.Sprintf("%q is not a tenant name", r.Tenant))
+		}
+		if r.Days < 1 {
+			fault(fmt.Sprintf("maintenance.retention[%d].days", i), "is not at least 1")
 		}
 	}
 	return errors.Join(errs...)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
@@ -144,13 +143,4 @@ func (l *Lake) load(ctx context.Context, name string) (*table.Table, error) {
 		return nil, fmt.Errorf("load table %s: %w", name, err)
 	}
 	return t, nil
-}
-
-func (l *Lake) layout(name string) *layout {
-	for _, one := range l.layouts {
-		if strings.EqualFold(one.name, name) {
-			return one
-		}
-	}
-	return nil
 }

@@ -36,6 +36,8 @@ type layout struct {
 	plain     []string      // columns without a dictionary
 	bounded   []string      // columns with bounds in the manifest
 
+	sortEvent, sortTime string // columns that rows of a file are sorted by, "" for none
+
 	// key reads from a record what batching and sorting need. ok is false when
 	// the record is not a row of this table.
 	key func(rec headlessly.Record, at place) (k rowKey, err error)
@@ -73,7 +75,7 @@ type rowBuilder struct {
 func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
 	key func(headlessly.Record, place) (rowKey, error), decode func(*row, *T) error,
 ) (*layout, error) {
-	l := &layout{name: name, key: key}
+	l := &layout{name: name, key: key, sortEvent: sortEvent, sortTime: sortTime}
 	fields := make([]iceberg.NestedField, len(cols))
 	byName := make(map[string]int, len(cols))
 	for i, c := range cols {

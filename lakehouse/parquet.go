@@ -46,8 +46,8 @@ func (l *layout) writerProperties(codec compress.Compression) *parquet.WriterPro
 
 func isWhole(t arrow.DataType) bool { return t.ID() == arrow.INT64 || t.ID() == arrow.TIMESTAMP }
 
-func (l *layout) newParquetFile(w io.Writer, codec compress.Compression) (*pqarrow.FileWriter, error) {
-	fw, err := pqarrow.NewFileWriter(l.arrow, w, l.writerProperties(codec), pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(memory.DefaultAllocator)))
+func (l *layout) newParquetFile(schema *arrow.Schema, w io.Writer, codec compress.Compression) (*pqarrow.FileWriter, error) {
+	fw, err := pqarrow.NewFileWriter(schema, w, l.writerProperties(codec), pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(memory.DefaultAllocator)))
 	if err != nil {
 		return nil, fmt.Errorf("parquet of %s: %w", l.name, err)
 	}
@@ -60,7 +60,7 @@ func (l *layout) encode(ctx context.Context, w io.Writer, rows []*row, codec com
 }
 
 func (l *layout) encodeWith(ctx context.Context, b *rowBuilder, w io.Writer, rows []*row, codec compress.Compression) (*metadata.FileMetaData, error) {
-	f, err := l.newParquetFile(w, codec)
+	f, err := l.newParquetFile(l.arrow, w, codec)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +72,18 @@ func (l *layout) encodeWith(ctx context.Context, b *rowBuilder, w io.Writer, row
 		rows = rows[n:]
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return f.FileMetadata()
+}
+
+// encodeRecord writes one record batch to w and closes it.
+func (l *layout) encodeRecord(w io.Writer, rec arrow.RecordBatch) (*metadata.FileMetaData, error) {
+	f, err := l.newParquetFile(rec.Schema(), w, compress.Codecs.Zstd)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.WriteBuffered(rec), f.Close()); err != nil {
 		return nil, err
 	}
 	return f.FileMetadata()

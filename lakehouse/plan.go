@@ -47,7 +47,7 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) 
 		}
 		for i, b := range tail[one.name] {
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", one.name, i))
-			wrote, err := one.writeTail(path, tenant, b, through)
+			wrote, err := one.writeTail(ctx, path, tenant, b, through)
 			if err != nil {
 				return nil, err
 			}

@@ -119,5 +119,5 @@ func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryL
 	if err != nil {
 		return nil, err
 	}
-	return openRows(dir, req.Result, done)
+	return openRows(dir, req.Result, done, limits.MaxRows)
 }

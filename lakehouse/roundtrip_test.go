@@ -145,8 +145,14 @@ func TestExtremeValuesNeverStopTheWriter(t *testing.T) {
 		row       int
 		col, want string
 	}{
-		{0, "revenue", "NULL"}, {0, "screen_width", "NULL"}, {1, "revenue", "-99999999999999.9999"},
-		{2, "sent_at", "NULL"}, {2, "original_ts", "NULL"}, {3, "title", "bad � utf-8 \x00"}, {4, "vital_value", "NaN"}, {5, "vital_value", "-Inf"},
+		{0, "revenue", "NULL"},
+		{0, "screen_width", "NULL"},
+		{1, "revenue", "-99999999999999.9999"},
+		{2, "sent_at", "NULL"},
+		{2, "original_ts", "NULL"},
+		{3, "title", "bad � utf-8 \x00"},
+		{4, "vital_value", "NaN"},
+		{5, "vital_value", "-Inf"},
 	} {
 		if v := got(c.col, c.row); v != c.want {
 			t.Errorf("row %d %s: got %q, want %q", c.row, c.col, v, c.want)

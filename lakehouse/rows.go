@@ -33,7 +33,7 @@ type Rows struct {
 	arrow     *pqarrow.FileReader
 }
 
-func openRows(dir, path string, done *wire.Done) (*Rows, error) {
+func openRows(dir, path string, done *wire.Done, maxRows int64) (*Rows, error) {
 	f, err := file.OpenParquetFile(path, false)
 	if err != nil {
 		return nil, fmt.Errorf("open result: %w", err)
@@ -42,7 +42,7 @@ func openRows(dir, path string, done *wire.Done) (*Rows, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read result: %w", err), f.Close())
 	}
-	rows := &Rows{Count: done.Rows, Truncated: done.Truncated, dir: dir, path: path, file: f, arrow: r}
+	rows := &Rows{Count: min(f.NumRows(), maxRows), Truncated: f.NumRows() > maxRows, dir: dir, path: path, file: f, arrow: r}
 	for _, c := range done.Columns {
 		rows.Columns = append(rows.Columns, Column(c))
 	}

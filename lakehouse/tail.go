@@ -50,7 +50,7 @@ func (w *Writer) tail(ctx context.Context) (map[string][]tailBatch, error) {
 
 // writeTail writes a tenant's rows of a batch, and of them those that are in
 // frames behind through, as a Parquet file. It says whether there were any.
-func (l *layout) writeTail(path, tenant string, b tailBatch, through uint64) (bool, error) {
+func (l *layout) writeTail(ctx context.Context, path, tenant string, b tailBatch, through uint64) (bool, error) {
 	if b.frames.last != 0 && b.frames.last <= through {
 		return false, nil
 	}
@@ -68,7 +68,7 @@ func (l *layout) writeTail(path, tenant string, b tailBatch, through uint64) (bo
 	if err != nil {
 		return false, fmt.Errorf("write uncommitted rows: %w", err)
 	}
-	if _, err := l.encode(context.Background(), f, rows, compress.Codecs.Snappy); err != nil {
+	if _, err := l.encode(ctx, f, rows, compress.Codecs.Snappy); err != nil {
 		return false, fmt.Errorf("write uncommitted rows: %w", err)
 	}
 	return true, nil

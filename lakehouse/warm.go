@@ -31,7 +31,7 @@ func (l *Lake) warm(ctx context.Context, r *recent) (int, error) {
 		return *x.DataSequenceNumber
 	}
 	slices.SortStableFunc(tasks, func(a, b table.FileScanTask) int { return int(newest(b) - newest(a)) })
-	var room int64 = int64(r.room())
+	room := int64(r.room())
 	n := 0
 	for n < len(tasks) && room > 0 {
 		room -= tasks[n].File.Count()

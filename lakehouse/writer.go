@@ -136,6 +136,7 @@ func (w *Writer) resume(ctx context.Context) (uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.taken, w.done = done, done
+	w.announce()
 	w.lake.cfg.Logger.Info("lakehouse_writer_resumes", "from", done+1, "known_ids", n)
 	return done + 1, nil
 }

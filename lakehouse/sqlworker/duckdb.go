@@ -45,7 +45,7 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 	if fault != nil {
 		return nil, fault
 	}
-	rows, err := s.copy(ctx, req, cols, progress)
+	err = s.copy(ctx, req, cols, progress)
 	if errors.Is(err, errNotWrapped) {
 		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: onlySelect}
 	}
@@ -54,10 +54,7 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 		fault.Message = strings.ReplaceAll(fault.Message, filepath.Dir(req.Result)+string(filepath.Separator), "")
 		return nil, fault
 	}
-	done := &wire.Done{Rows: rows}
-	if rows > req.Limits.MaxRows {
-		done.Rows, done.Truncated = req.Limits.MaxRows, true
-	}
+	done := &wire.Done{}
 	for _, c := range cols {
 		done.Columns = append(done.Columns, wire.ResultColumn{Name: c.name, Type: c.shown})
 	}
@@ -171,9 +168,9 @@ func unique(seen map[string]int, name string) string {
 	}
 }
 
-// copy runs the query into the result file and returns its number of rows,
-// which is one more than allowed when there are too many.
-func (s *session) copy(ctx context.Context, req wire.Request, cols []resultColumn, progress func(float64)) (int64, error) {
+// copy runs the query into the result file, which gets one row more than
+// allowed when there are too many.
+func (s *session) copy(ctx context.Context, req wire.Request, cols []resultColumn, progress func(float64)) error {
 	var names, values []string
 	for i, c := range cols {
 		in := fmt.Sprintf("c%d", i)
@@ -189,19 +186,16 @@ func (s *session) copy(ctx context.Context, req wire.Request, cols []resultColum
 	n := duckdb.ExtractStatements(s.conn, query, &parsed)
 	defer duckdb.DestroyExtracted(&parsed)
 	if n != 1 {
-		return 0, errNotWrapped // it parsed alone, so it is one of the statements that DuckDB rewrites, such as PRAGMA
+		return errNotWrapped // it parsed alone, so it is one of the statements that DuckDB rewrites, such as PRAGMA
 	}
 	var stmt duckdb.PreparedStatement
 	defer duckdb.DestroyPrepare(&stmt)
 	if duckdb.PrepareExtractedStatement(s.conn, parsed, 0, &stmt) != duckdb.StateSuccess {
-		return 0, fmt.Errorf("%s", duckdb.PrepareError(stmt))
+		return errors.New(duckdb.PrepareError(stmt))
 	}
 	var res duckdb.Result
 	defer duckdb.DestroyResult(&res)
-	if err := s.execute(ctx, stmt, &res, progress); err != nil {
-		return 0, err
-	}
-	return duckdb.ValueInt64(&res, 0, 0), nil
+	return s.execute(ctx, stmt, &res, progress)
 }
 
 // execute runs a statement on DuckDB's own threads, tells its progress and

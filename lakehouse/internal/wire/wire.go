@@ -73,11 +73,10 @@ type Error struct {
 	Message string `json:"message"`
 }
 
-// Done describes the finished result file.
+// Done describes the finished result file. It holds one row more than
+// Limits.MaxRows when there were too many.
 type Done struct {
-	Columns   []ResultColumn `json:"columns"`
-	Rows      int64          `json:"rows"`
-	Truncated bool           `json:"truncated"` // MaxRows were reached
+	Columns []ResultColumn `json:"columns"`
 }
 
 // ResultColumn is a column of the result with DuckDB's name of its type.
