@@ -66,6 +66,7 @@ func benchRecords(n int) []headlessly.Record {
 // hammer calls n appends of different records from writers goroutines and gives
 // the seconds it took.
 func hammer(b *testing.B, n, writers, batch int, add func(context.Context, ...headlessly.Record) (int64, error), records []headlessly.Record) float64 {
+	b.Helper()
 	var left atomic.Int64
 	left.Store(int64(n))
 	start := headlessly.SystemClock()
@@ -97,6 +98,7 @@ type plainFile struct {
 }
 
 func newPlainFile(b *testing.B) *plainFile {
+	b.Helper()
 	f, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	if err != nil {
 		b.Fatal(err)

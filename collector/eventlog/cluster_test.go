@@ -26,6 +26,7 @@ type load struct {
 }
 
 func startLoad(t testing.TB, l *eventlog.Log, writers int) *load {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &load{t: t, l: l, acks: map[string]bool{}, more: make(chan struct{}, 1), stop: cancel}
 	for w := range writers {

@@ -61,6 +61,7 @@ type Config struct {
 	// Set by tests, to show that a log without them is found out: a server that
 	// does not sync, one whose lack of syncs is not noticed, folders not synced.
 	syncOff, relaxed, noFolderSync bool
+	freeSpace                      func() int64 // nil asks the file system
 }
 
 const (

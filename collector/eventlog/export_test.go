@@ -17,3 +17,12 @@ func WithoutFolderSync(cfg Config) Config {
 	cfg.noFolderSync = true
 	return cfg
 }
+
+// WithFreeSpace answers for the disk.
+func WithFreeSpace(cfg Config, free func() int64) Config {
+	cfg.freeSpace = free
+	return cfg
+}
+
+// Keep applies retention now.
+func Keep(l *Log) error { return l.keep(l.stopped) }

@@ -52,6 +52,10 @@ func (l *Log) keep(ctx context.Context) error {
 		if err := l.Trim(ctx, to-1); err != nil {
 			return err
 		}
+		if state, err = l.state(ctx); err != nil {
+			return err
+		}
+		l.used.Store(int64(state.Bytes)) //nolint:gosec // a size on disk
 	}
 	l.setFull(l.lookForRoom(0))
 	return nil

@@ -53,7 +53,7 @@ func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame,
 		}
 		defer b.close()
 		r := reader{log: l, batch: b, next: max(from, 1), yield: yield}
-		if err := r.run(ctx); err != nil && !errors.Is(err, errStopped) {
+		if err := r.run(ctx); !errors.Is(err, errStopped) {
 			yield(headlessly.Frame{}, fmt.Errorf("read log from %d: %w", r.next, err))
 		}
 	}

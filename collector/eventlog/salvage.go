@@ -190,14 +190,10 @@ func blockBroken(kind streamKind, b block) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for len(buf) > 0 {
-		r, err := parseBlock(buf)
-		if err != nil || !h.sound(r) || !kind.fits(r) {
-			return true, nil
-		}
+	for r, err := parseBlock(buf); err == nil && h.sound(r) && kind.fits(r); r, err = parseBlock(buf) {
 		buf = buf[r.size:]
 	}
-	return false, nil
+	return len(buf) > 0, nil
 }
 
 // mend sets a damaged block aside and writes it anew without the damage. An

@@ -49,22 +49,31 @@ func (l *Log) openStore(ctx context.Context) error {
 		return err
 	}
 	l.disk.watch(streamsDir(dir), l.names)
+	l.disk.ask = l.cfg.freeSpace
 	return nil
 }
 
-// fileID reads the log's id, making one for a new log.
-func fileID(dir, events string, random io.Reader) (id logID, err error) {
+// readID reads the log's id from its file.
+func readID(dir string) (id logID, err error) {
 	path := filepath.Join(dir, idFile)
-	b, err := os.ReadFile(path) //nolint:gosec // the operator's own folder
-	if err == nil {
-		n, err := hex.Decode(id[:], bytes.TrimSpace(b))
-		if err != nil || n != len(id) {
-			return id, fmt.Errorf("log id in %s is unreadable; restore it or remove the file", path)
-		}
-		return id, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	b, err := os.ReadFile(path)
+	if err != nil {
 		return id, fmt.Errorf("log id: %w", err)
+	}
+	if b = bytes.TrimSpace(b); hex.DecodedLen(len(b)) != len(id) {
+		return id, fmt.Errorf("log id in %s is unreadable; restore it or remove the file", path)
+	}
+	if _, err := hex.Decode(id[:], b); err != nil {
+		return id, fmt.Errorf("log id in %s is unreadable; restore it or remove the file: %w", path, err)
+	}
+	return id, nil
+}
+
+// fileID reads the log's id, making one for a new log.
+func fileID(dir, events string, random io.Reader) (logID, error) {
+	id, err := readID(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
 	}
 	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return id, fmt.Errorf("log id: %w", err)
@@ -72,7 +81,7 @@ func fileID(dir, events string, random io.Reader) (id logID, err error) {
 	if b, err := firstFrame(filepath.Join(streamsDir(dir), events, "msgs")); err == nil {
 		copy(id[:], b[offLogID:]) // the file was lost
 	}
-	return id, writeSynced(path, []byte(hex.EncodeToString(id[:])+"\n"))
+	return id, writeSynced(filepath.Join(dir, idFile), []byte(hex.EncodeToString(id[:])+"\n"))
 }
 
 // loadID takes the log's id from the cluster, where it has one.
@@ -187,7 +196,7 @@ func (l *Log) pad(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("pad log: %w", err)
 		}
-		seq, err := c.await(sent)
+		seq, err := c.await(sent) //nolint:contextcheck // a sent frame is waited for as long as the log lives
 		if err != nil {
 			return fmt.Errorf("pad log: %w", err)
 		}
