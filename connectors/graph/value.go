@@ -40,6 +40,15 @@ func parseTime(s string) (string, error) {
 	return t.Format(timeFormat), nil
 }
 
+// microseconds reads a canonical time.
+func microseconds(canonical string) int64 {
+	t, err := time.Parse(time.RFC3339Nano, canonical)
+	if err != nil {
+		t, _ = time.Parse(dateFormat, canonical)
+	}
+	return t.UnixMicro()
+}
+
 // decodeObject reads one JSON object, numbers as written.
 func decodeObject(raw []byte) (map[string]any, error) {
 	var v map[string]any
