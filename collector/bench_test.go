@@ -37,7 +37,7 @@ func BenchmarkRequest(b *testing.B) {
 		change func(b *testing.B, cfg *collector.Config)
 	}{
 		{"event", func(*testing.B, *collector.Config) {}},
-		{"event, dedupe", func(b *testing.B, cfg *collector.Config) { withDedupe(b)(cfg) }},
+		{"event, dedupe", func(b *testing.B, cfg *collector.Config) { b.Helper(); withDedupe(b)(cfg) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			cfg := collector.Default()
@@ -55,6 +55,7 @@ func BenchmarkRequest(b *testing.B) {
 
 // requests posts distinct events over one connection.
 func requests(b *testing.B, serve func(net.Listener) error, status int) {
+	b.Helper()
 	l := fasthttputil.NewInmemoryListener()
 	done := make(chan error, 1)
 	go func() { done <- serve(l) }()

@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // decoder turns a client's JSON event into an Event. It holds scratch space;
@@ -184,7 +185,7 @@ func (d *decoder) keep(key string, v *fastjson.Value) {
 	}
 	d.rest = appendJSONString(d.rest, key)
 	d.rest = append(d.rest, ':')
-	d.rest = v.MarshalTo(d.rest)
+	d.rest = jsontext.AppendValue(d.rest, v)
 }
 
 // classify settles type and event name.
@@ -276,5 +277,5 @@ func sourceOf(library string) string {
 
 // appendJSONString appends s as a JSON string.
 func appendJSONString(b []byte, s string) []byte {
-	return fastjsonString(b, s)
+	return jsontext.AppendString(b, s)
 }

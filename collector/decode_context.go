@@ -6,26 +6,8 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
-
-// fastjsonString appends s as a JSON string, through an arena so that the
-// escaping is the library's.
-func fastjsonString(b []byte, s string) []byte {
-	plain := true
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c == 0x7f {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		b = append(b, '"')
-		b = append(b, s...)
-		return append(b, '"')
-	}
-	var a fastjson.Arena
-	return a.NewString(s).MarshalTo(b)
-}
 
 // context spreads the event's context and, below it, the batch's over the
 // columns; what has no column stays in the context.
@@ -76,7 +58,7 @@ func (d *decoder) contextField(key string, v *fastjson.Value) {
 		used = lookString(&e.SessionID, v, headlessly.MaxIDBytes)
 	case "traits":
 		if e.Traits == "" && v.Type() == fastjson.TypeObject {
-			e.Traits, used = view(v.MarshalTo(nil)), true
+			e.Traits, used = view(jsontext.Value(v)), true
 		}
 	case "consent":
 		used = d.consent(v)
@@ -164,7 +146,7 @@ func (d *decoder) properties() {
 			lookInt(&e.ViewportHeight, v)
 		case "$set":
 			if e.Traits == "" && v.Type() == fastjson.TypeObject {
-				e.Traits = view(v.MarshalTo(nil))
+				e.Traits = view(jsontext.Value(v))
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // exception reads one exception or a chain of them into ErrorStack, always as
@@ -22,7 +23,7 @@ func (d *decoder) exception(v *fastjson.Value, key string) *headlessly.FieldErro
 		if values := v.GetArray("values"); values != nil { // Sentry's form: causes first
 			return d.sentryChain(values, key)
 		}
-		e.ErrorStack = "[" + string(v.MarshalTo(nil)) + "]"
+		e.ErrorStack = "[" + string(jsontext.Value(v)) + "]"
 		d.thrown(v)
 		return nil
 	case fastjson.TypeArray:
@@ -33,7 +34,7 @@ func (d *decoder) exception(v *fastjson.Value, key string) *headlessly.FieldErro
 			}
 		}
 		if len(chain) > 0 {
-			e.ErrorStack = view(v.MarshalTo(nil))
+			e.ErrorStack = view(jsontext.Value(v))
 			d.thrown(chain[0])
 		}
 		return nil
@@ -48,7 +49,7 @@ func (d *decoder) sentryChain(values []*fastjson.Value, key string) *headlessly.
 		if values[i].Type() != fastjson.TypeObject {
 			return wrongType(key+".values", "an array of objects", values[i])
 		}
-		b = values[i].MarshalTo(b)
+		b = jsontext.AppendValue(b, values[i])
 		if i > 0 {
 			b = append(b, ',')
 		}

@@ -87,8 +87,8 @@ func (c *Collector) newLines(ctx *fasthttp.RequestCtx) (*lines, *errorReply) {
 	if len(s.upload) > maxUploadName {
 		return nil, newReply(400, codeTooLong, "upload", fmt.Sprintf("has %d bytes, at most %d are allowed", len(s.upload), maxUploadName))
 	}
-	var r io.Reader = ctx.RequestBodyStream()
-	if ctx.RequestBodyStream() == nil {
+	r := ctx.RequestBodyStream()
+	if r == nil {
 		r = bytes.NewReader(ctx.PostBody())
 	}
 	r = &patientReader{r: r, ctx: ctx, wait: c.cfg.ReadTimeout, left: int64(ctx.Request.Header.ContentLength())}

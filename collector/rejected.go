@@ -10,6 +10,7 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/collector/enrich"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // The rejected records that strangers can cause are bounded, so that garbage
@@ -71,7 +72,7 @@ func (c *Collector) rejectOne(ctx *fasthttp.RequestCtx, b *batch, v *fastjson.Va
 	field = strings.Clone(field)
 	b.rejected = append(b.rejected, rejection{i, fault.Code, field, fault.Message})
 	c.metrics.rejected(fault.Code)
-	c.keepOne(ctx, b, tenant, v.MarshalTo(nil), fault, field)
+	c.keepOne(ctx, b, tenant, jsontext.Value(v), fault, field)
 }
 
 // keepOne adds a refused event's text to the batch, to be stored with it.

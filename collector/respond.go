@@ -33,16 +33,16 @@ func (c *Collector) refuse(ctx *fasthttp.RequestCtx, r *errorReply) {
 	}
 	b := ctx.Response.Body()[:0]
 	b = append(b, `{"error":`...)
-	b = fastjsonString(b, r.code)
+	b = appendJSONString(b, r.code)
 	b = append(b, `,"message":`...)
 	msg := r.message
 	if r.field != "" {
 		msg = r.field + " " + r.message
 	}
-	b = fastjsonString(b, msg)
+	b = appendJSONString(b, msg)
 	if r.field != "" {
 		b = append(b, `,"field":`...)
-		b = fastjsonString(b, r.field)
+		b = appendJSONString(b, r.field)
 	}
 	ctx.SetBody(append(b, '}'))
 }
@@ -69,9 +69,9 @@ func (c *Collector) answer(ctx *fasthttp.RequestCtx, f face, accepted int, rejec
 	if accepted == 0 && len(rejected) > 0 {
 		status = fasthttp.StatusBadRequest
 		b = append(b, `"error":"validation_failed","message":`...)
-		b = fastjsonString(b, rejected[0].field+" "+rejected[0].message)
+		b = appendJSONString(b, rejected[0].field+" "+rejected[0].message)
 		b = append(b, `,"field":`...)
-		b = fastjsonString(b, rejected[0].field)
+		b = appendJSONString(b, rejected[0].field)
 		b = append(b, ',')
 	}
 	b = append(b, `"accepted":`...)
@@ -95,11 +95,11 @@ func appendRejected(b []byte, rejected []rejection) []byte {
 		b = append(b, `{"index":`...)
 		b = strconv.AppendInt(b, int64(r.index), 10)
 		b = append(b, `,"error":`...)
-		b = fastjsonString(b, r.code)
+		b = appendJSONString(b, r.code)
 		b = append(b, `,"field":`...)
-		b = fastjsonString(b, r.field)
+		b = appendJSONString(b, r.field)
 		b = append(b, `,"message":`...)
-		b = fastjsonString(b, r.message)
+		b = appendJSONString(b, r.message)
 		b = append(b, '}')
 	}
 	return append(b, ']')

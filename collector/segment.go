@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // face is one way in: what its route implies about the events and how it
@@ -99,7 +100,7 @@ func (c *Collector) settings(ctx *fasthttp.RequestCtx, path string) {
 	destination.Set("apiHost", a.NewString(host+"/v1"))
 	destination.Set("protocol", a.NewString(scheme))
 	b := append(ctx.Response.Body()[:0], `{"integrations":{"Segment.io":`...)
-	b = destination.MarshalTo(b)
+	b = jsontext.AppendValue(b, destination)
 	b = append(b, `},"plan":{"track":{"__default":{"enabled":true,"integrations":{}}}},"edgeFunction":{},"enabledMiddleware":{},"remotePlugins":[],"metrics":{"sampleRate":0}}`...)
 	h := &ctx.Response.Header
 	h.SetContentType(contentJSON)
@@ -143,7 +144,7 @@ func (d *decoder) keepIntegrations() {
 		comma = true
 		d.rest = appendJSONString(d.rest, view(key))
 		d.rest = append(d.rest, ':')
-		d.rest = v.MarshalTo(d.rest)
+		d.rest = jsontext.AppendValue(d.rest, v)
 	}
 	if own != nil {
 		own.Visit(add)

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // Machine-readable reasons of a refused event.
@@ -57,7 +58,7 @@ func text(dst *string, v *fastjson.Value, field string, limit int) *headlessly.F
 // number.
 func id(dst *string, v *fastjson.Value, field string) *headlessly.FieldError {
 	if v.Type() == fastjson.TypeNumber {
-		*dst = string(v.MarshalTo(nil))
+		*dst = string(jsontext.Value(v))
 		return nil
 	}
 	return text(dst, v, field, headlessly.MaxIDBytes)
@@ -69,7 +70,7 @@ func object(dst *string, v *fastjson.Value, field string) *headlessly.FieldError
 	case fastjson.TypeNull:
 		return nil
 	case fastjson.TypeObject:
-		*dst = view(v.MarshalTo(nil))
+		*dst = view(jsontext.Value(v))
 		return nil
 	default:
 		return wrongType(field, "an object", v)

@@ -95,15 +95,20 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func TestADuplicateIsKnown(t *testing.T) {
 	for name, between := range map[string]func(t *testing.T, f *fixture){
-		"at once":                         func(*testing.T, *fixture) {},
-		"after it was written to disk":    func(t *testing.T, f *fixture) { f.flush(t) },
-		"a day later, less a minute":      func(t *testing.T, f *fixture) { f.clock.advance(24*time.Hour - time.Minute); f.flush(t); f.flush(t) },
-		"after a restart":                 func(t *testing.T, f *fixture) { closeIt(t, f); f.reopen(t) },
-		"after a kill":                    func(t *testing.T, f *fixture) { f.reopen(t) },
-		"after a flush and a kill":        func(t *testing.T, f *fixture) { f.flush(t); f.reopen(t) },
-		"after the index was lost":        func(t *testing.T, f *fixture) { closeIt(t, f); wipe(t, f.cfg.Dir); f.reopen(t) },
-		"after a run was damaged":         func(t *testing.T, f *fixture) { closeIt(t, f); damage(t, f.cfg.Dir); f.reopen(t) },
-		"after a restart, filter on disk": func(t *testing.T, f *fixture) { closeIt(t, f); f.cfg.MaxFilterBytes = 0; f.reopen(t) },
+		"at once":                      func(*testing.T, *fixture) {},
+		"after it was written to disk": func(t *testing.T, f *fixture) { t.Helper(); f.flush(t) },
+		"a day later, less a minute": func(t *testing.T, f *fixture) {
+			t.Helper()
+			f.clock.advance(24*time.Hour - time.Minute)
+			f.flush(t)
+			f.flush(t)
+		},
+		"after a restart":                 func(t *testing.T, f *fixture) { t.Helper(); closeIt(t, f); f.reopen(t) },
+		"after a kill":                    func(t *testing.T, f *fixture) { t.Helper(); f.reopen(t) },
+		"after a flush and a kill":        func(t *testing.T, f *fixture) { t.Helper(); f.flush(t); f.reopen(t) },
+		"after the index was lost":        func(t *testing.T, f *fixture) { t.Helper(); closeIt(t, f); wipe(t, f.cfg.Dir); f.reopen(t) },
+		"after a run was damaged":         func(t *testing.T, f *fixture) { t.Helper(); closeIt(t, f); damage(t, f.cfg.Dir); f.reopen(t) },
+		"after a restart, filter on disk": func(t *testing.T, f *fixture) { t.Helper(); closeIt(t, f); f.cfg.MaxFilterBytes = 0; f.reopen(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := open(t)

@@ -83,8 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Index, error) {
 	x.current = newGeneration(x.now())
 	x.view.Store(&view{gens: []*generation{x.current}, runs: runs})
 	if err := x.catchUp(ctx); err != nil {
-		x.closeRuns()
-		return nil, fmt.Errorf("dedupe: read the log: %w", err)
+		return nil, errors.Join(fmt.Errorf("dedupe: read the log: %w", err), x.closeRuns())
 	}
 	x.running.Go(x.background)
 	return x, nil

@@ -92,7 +92,7 @@ func (x *Index) store(runs []*run) error {
 	for _, r := range runs {
 		x.manifest.Runs = append(x.manifest.Runs, filepath.Base(r.path))
 	}
-	raw, err := json.Marshal(&x.manifest)
+	raw, err := json.Marshal(&x.manifest) //nolint:gosec // the index's own file, readable by its owner only
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // Rules say what a tenant does not want to store. Names are matched without
@@ -157,7 +158,7 @@ func (r *Redaction) json(s string) string {
 	}
 	var a fastjson.Arena
 	if v, changed := r.value(&a, v); changed {
-		return string(v.MarshalTo(nil))
+		return string(jsontext.Value(v))
 	}
 	return s
 }
