@@ -62,7 +62,8 @@ type Config struct {
 	MaxRetryAfter time.Duration
 	// Budget is how long a parked item is retried before it becomes dead.
 	Budget time.Duration
-	// MaxParked bounds what is parked of one lane; beyond it the oldest go.
+	// MaxParked bounds what is parked of one lane; beyond it those parked
+	// first go.
 	MaxParked int64
 	// KeepDead is how long dead and unknown items are kept.
 	KeepDead time.Duration

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -91,6 +90,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB, fakes ...*fake) *bench {
+	t.Helper()
 	b := &bench{
 		t: t, log: forwardertest.NewLog(headlessly.SystemClock), parked: forwardertest.NewParked(), source: forwardertest.NewSource(),
 	}
@@ -142,10 +142,4 @@ func conserved(t testing.TB, r *forwarders.Router, parked *forwardertest.Parked)
 			t.Errorf("%v: disk holds %d parked and %d dead, counters say %+v", k, alive, dead, s)
 		}
 	}
-}
-
-// simulate runs a test on a clock of its own, on which hours pass at once.
-func simulate(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, test)
 }

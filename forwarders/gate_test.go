@@ -50,7 +50,7 @@ func TestWhatIsSkippedIsCountedByReason(t *testing.T) {
 		{"integrations of a wrong type", func(e *headlessly.Event) { e.Context = `{"integrations":"no"}` }, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			simulate(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				f := newFake("a", nil)
 				b := newBench(t, f)
 				e := forwardertest.Event("acme", headlessly.TypeTrack, 1, headlessly.SystemClock())
@@ -73,7 +73,7 @@ func TestWhatIsSkippedIsCountedByReason(t *testing.T) {
 }
 
 func TestATenantsRulesDecide(t *testing.T) {
-	simulate(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := newFake("a", nil)
 		b := newBench(t, f)
 		b.source.Set("acme", headlessly.Destinations{Sentry: &headlessly.SentryDestination{Rules: &headlessly.Rules{
@@ -104,7 +104,7 @@ func TestATenantsRulesDecide(t *testing.T) {
 }
 
 func TestARateIsKept(t *testing.T) {
-	simulate(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := newFake("a", nil)
 		f.limits.Items = 10
 		b := newBench(t, f)

@@ -32,6 +32,8 @@ type job struct {
 	due      time.Time // earliest next try
 	replay   bool
 	done     func() // told when the job has left memory, may be nil
+	ended    func(place)
+	from     *counters // where a replayed job was counted in, nil before
 }
 
 // lane feeds one destination of one tenant.

@@ -24,6 +24,7 @@ type finish struct {
 	reason   string
 	status   int
 	notUntil time.Time
+	refused  bool // a replayed event that its destination did not want
 }
 
 // parker writes to the parked store, many items at a time, so that no lane and
@@ -33,7 +34,6 @@ type parker struct {
 	mu   sync.Mutex
 	cond *sync.Cond
 	list []finish
-	busy bool
 	stop bool
 }
 

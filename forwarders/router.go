@@ -27,6 +27,7 @@ type Router struct {
 	count map[Key]*counters
 
 	retry *schedule
+	life
 
 	lost    atomic.Int64 // frames missing or unreadable in the log
 	bad     atomic.Int64 // records that are no events
@@ -49,6 +50,7 @@ func NewRouter(cfg Config) (*Router, error) {
 		count:  map[Key]*counters{},
 		work:   context.Background(),
 	}
+	r.over = make(chan struct{})
 	r.parker = newParker(r)
 	r.retry = newSchedule(r)
 	return r, nil
@@ -71,6 +73,9 @@ func (r *Router) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.work = work
+	r.running.Store(true)
+	defer close(r.over)
+	defer r.running.Store(false)
 
 	var parts, disk, commits sync.WaitGroup
 	disk.Go(func() { r.parker.run(work) })
@@ -81,6 +86,7 @@ func (r *Router) Run(ctx context.Context) error {
 	parts.Go(func() { r.retry.run(ctx) })
 	parts.Go(func() { r.retain(ctx) })
 	<-ctx.Done()
+	r.running.Store(false)
 	parts.Wait()
 
 	now := r.cfg.Clock()
@@ -235,10 +241,10 @@ func (r *Router) hand(ctx context.Context, g group, behind bool) {
 		return
 	}
 	g.lane.count.accept(pending, int64(len(g.jobs)))
-	taken, no := g.lane.offer(g.jobs)
+	taken, no := g.lane.offer(g.jobs) //nolint:contextcheck // a call outlives the reader: it has the router's own context
 	rest := g.jobs[taken:]
 	for len(rest) > 0 && behind && no.full && r.waitRoom(ctx, g.lane) {
-		taken, no = g.lane.offer(rest)
+		taken, no = g.lane.offer(rest) //nolint:contextcheck // as above
 		rest = rest[taken:]
 	}
 	for _, j := range rest {
@@ -271,6 +277,9 @@ func (r *Router) waitRoom(ctx context.Context, l *lane) bool {
 
 // finish takes a job to its end: at once when the disk is not involved.
 func (r *Router) finish(f finish) {
+	if f.job.replay && f.job.parkedID == 0 && f.to == dead {
+		f.to, f.refused = skipped, true // it still lies in the log or the lake
+	}
 	if f.job.parkedID == 0 && (f.to == delivered || f.to == skipped) {
 		r.left(f)
 		return
@@ -283,8 +292,12 @@ func (r *Router) left(f finish) {
 	c := f.lane.count
 	c.move(pending, f.to)
 	if f.to == skipped {
+		reason := SkipUnmapped
+		if f.refused {
+			reason = SkipReplay
+		}
 		c.mu.Lock()
-		c.reason(SkipUnmapped)
+		c.reason(reason)
 		c.mu.Unlock()
 	}
 	r.budget.add(-1, -f.job.size)
@@ -296,6 +309,9 @@ func (r *Router) left(f finish) {
 	}
 	if f.job.done != nil {
 		f.job.done()
+	}
+	if f.job.ended != nil {
+		f.job.ended(f.to)
 	}
 }
 

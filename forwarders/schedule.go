@@ -175,6 +175,24 @@ func (s *schedule) isOut(key Key, id uint64) bool {
 	return out
 }
 
+// take claims an item for a replay, false when it is in memory already.
+func (s *schedule) take(key Key, id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.get(key)
+	if _, out := d.out[id]; out {
+		return false
+	}
+	d.out[id] = struct{}{}
+	return true
+}
+
+func (s *schedule) giveBack(key Key, id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.get(key).out, id)
+}
+
 // offer hands one item to its lane, waiting for room. It gives up when the
 // lane's breaker is open, until then.
 func (s *schedule) offer(ctx context.Context, l *lane, it headlessly.ParkedItem, done func()) (until time.Time, ok bool) {
@@ -201,7 +219,7 @@ func (s *schedule) offer(ctx context.Context, l *lane, it headlessly.ParkedItem,
 	}
 	l.count.move(parked, pending)
 	for {
-		taken, no := l.offer([]*job{j})
+		taken, no := l.offer([]*job{j}) //nolint:contextcheck // a call outlives the schedule: it has the router's own context
 		if taken == 1 {
 			return time.Time{}, true
 		}

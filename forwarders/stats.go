@@ -88,6 +88,14 @@ func (c *counters) accept(p place, n int64) {
 	*c.at(p) += n
 }
 
+// withdraw takes back an event that was accepted and found no lane.
+func (c *counters) withdraw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.s.Accepted--
+	c.s.Pending--
+}
+
 func (c *counters) skip(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

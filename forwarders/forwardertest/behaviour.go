@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/egress"
 )
@@ -39,7 +38,7 @@ func (s *suite) cancellation(t *testing.T) {
 }
 
 func (s *suite) addresses(t *testing.T) {
-	inside := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(200) })
+	inside := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(http.StatusOK) })
 	port := inside.URL[strings.LastIndexByte(inside.URL, ':'):]
 	client := egress.New(egress.Config{Timeout: 5 * time.Second})
 	for _, host := range []string{
@@ -118,10 +117,9 @@ var volatile = regexp.MustCompile(`"(sent_at|created_at)":"[^"]*"`)
 
 func (s *suite) repeat(t *testing.T) {
 	server := serve(t, s.OK)
+	it := s.item(1)
 	for range 2 {
 		d := s.build(t, server.URL, nil) // a new one, as after a restart
-		it := s.item(1)
-		it.Event.Timestamp = 1e6 * (headlessly.SystemClock().Unix() - 3600) / 1e5 * 1e5
 		if got := one(t.Context(), t, d, it); got.Err != nil {
 			t.Fatal(got.Err)
 		}
@@ -160,7 +158,7 @@ func (s *suite) echo(t *testing.T) {
 			all := r.URL.String() + " " + fmt.Sprint(r.Header) + " " + string(body)
 			w.Header().Set("X-Sentry-Error", strings.Map(printable, all))
 			w.WriteHeader(status)
-			_, _ = io.WriteString(w, strings.Map(printable, all))
+			_, _ = io.WriteString(w, strings.Map(printable, all)) //nolint:gosec // echoing is what this server is for
 		})
 		_ = one(t.Context(), t, s.build(t, server.URL, nil), s.item(1)) // one looks for the canary
 	}

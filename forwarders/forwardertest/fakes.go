@@ -184,8 +184,10 @@ func (p *Parked) Count(context.Context) (map[headlessly.ParkedKey]int64, error) 
 // All gives every item, oldest first.
 func (p *Parked) All() []headlessly.ParkedItem {
 	var out []headlessly.ParkedItem
-	for it := range p.List(context.Background(), "", "") {
-		out = append(out, it)
+	for it, err := range p.List(context.Background(), "", "") {
+		if err == nil { // memory never fails
+			out = append(out, it)
+		}
 	}
 	return out
 }

@@ -43,8 +43,11 @@ func rows() []struct {
 			"sid": "1730616044", "ul": "de-de", "sr": "1920x1080", "_uip": "203.0.113.0",
 		}},
 		{"an event by its name, made fit", "Wish List: Opened!", nil, map[string]string{"name": `"Wish_List_Opened"`}, map[string]string{"en": "Wish_List_Opened"}},
-		{"a name that begins with a digit", headlessly.TypeTrack, func(e *headlessly.Event) { e.Event, e.Properties = "3D view", "" },
-			map[string]string{"name": `"n3D_view"`}, map[string]string{"en": "n3D_view"}},
+		{
+			"a name that begins with a digit", headlessly.TypeTrack, func(e *headlessly.Event) { e.Event, e.Properties = "3D view", "" },
+			map[string]string{"name": `"n3D_view"`},
+			map[string]string{"en": "n3D_view"},
+		},
 		{"an order", headlessly.TypeTrack, nil, map[string]string{
 			"name": `"purchase"`, "params/transaction_id": `"o-1"`, "params/currency": `"EUR"`, "params/value": "42.5",
 			"params/items": `[{"item_id":"p1","item_name":"Shirt","price":21.25,"quantity":2}]`,
@@ -57,17 +60,26 @@ func rows() []struct {
 		{"a search", headlessly.TypeTrack, func(e *headlessly.Event) {
 			e.Event, e.Properties, e.HasRevenue = "Products Searched", `{"query":"hats"}`, false
 		}, map[string]string{"name": `"search"`, "params/search_term": `"hats"`}, map[string]string{"en": "search", "ep.search_term": "hats"}},
-		{"a sign-up", headlessly.TypeTrack, func(e *headlessly.Event) {
-			e.Event, e.Properties, e.HasRevenue = "Signed Up", `{"method":"mail"}`, false
+		{
+			"a sign-up", headlessly.TypeTrack, func(e *headlessly.Event) {
+				e.Event, e.Properties, e.HasRevenue = "Signed Up", `{"method":"mail"}`, false
+			},
+			map[string]string{"name": `"sign_up"`, "params/method": `"mail"`},
+			map[string]string{"en": "sign_up"},
 		},
-			map[string]string{"name": `"sign_up"`, "params/method": `"mail"`}, map[string]string{"en": "sign_up"}},
-		{"leaving a page", headlessly.TypePageLeft, nil, map[string]string{"name": `"page_leave"`, "params/engagement_time_msec": "15000"},
-			map[string]string{"en": "user_engagement", "_et": "15000", "seg": "1"}},
+		{
+			"leaving a page", headlessly.TypePageLeft, nil,
+			map[string]string{"name": `"page_leave"`, "params/engagement_time_msec": "15000"},
+			map[string]string{"en": "user_engagement", "_et": "15000", "seg": "1"},
+		},
 		{"a click", headlessly.TypeClick, nil, map[string]string{"name": `"element_click"`, "params/href": `"https://shop.example/buy"`}, map[string]string{"en": "click"}},
 		{"a form", headlessly.TypeForm, nil, map[string]string{"name": `"form_submitted"`, "params/form_id": `"checkout"`}, map[string]string{"en": "form_submit"}},
 		{"a screen", headlessly.TypeScreen, nil, map[string]string{"name": `"screen_view"`, "params/screen_name": `"Settings"`}, map[string]string{"en": "screen_view"}},
-		{"a web vital", headlessly.TypeVital, nil, map[string]string{"name": `"LCP"`, "params/value": "1234.5", "params/metric_rating": `"good"`},
-			map[string]string{"en": "LCP", "epn.value": "1234.5"}},
+		{
+			"a web vital", headlessly.TypeVital, nil,
+			map[string]string{"name": `"LCP"`, "params/value": "1234.5", "params/metric_rating": `"good"`},
+			map[string]string{"en": "LCP", "epn.value": "1234.5"},
+		},
 		{"an uncaught error", headlessly.TypeError, nil, map[string]string{
 			"name": `"exception"`, "params/description": `"TypeError: x is undefined"`, "params/fatal": "1",
 		}, map[string]string{"en": "exception", "epn.fatal": "1"}},
@@ -76,10 +88,13 @@ func rows() []struct {
 			"name": `"identify"`, "request/user_id": "user-1", "request/user_properties": "map[plan:map[value:pro]]",
 		}, map[string]string{"en": "identify", "uid": "user-1", "up.plan": "pro", "up.email": ""}},
 		{"a group", headlessly.TypeGroup, nil, map[string]string{"name": `"join_group"`, "params/group_id": `"acme"`}, map[string]string{"en": "join_group", "ep.group_id": "acme"}},
-		{"gtag's own ids", headlessly.TypePage, func(e *headlessly.Event) {
-			e.Context = `{"ga":{"clientId":"GA1.1.1234567890.1700000000","sessionId":"GS2.1.s1700000500$o7$g1$t1700000600$j60$l0$h0"}}`
-		}, map[string]string{"request/client_id": "1234567890.1700000000", "params/session_id": `"1700000500"`},
-			map[string]string{"cid": "1234567890.1700000000", "sid": "1700000500", "sct": "7"}},
+		{
+			"gtag's own ids", headlessly.TypePage, func(e *headlessly.Event) {
+				e.Context = `{"ga":{"clientId":"GA1.1.1234567890.1700000000","sessionId":"GS2.1.s1700000500$o7$g1$t1700000600$j60$l0$h0"}}`
+			},
+			map[string]string{"request/client_id": "1234567890.1700000000", "params/session_id": `"1700000500"`},
+			map[string]string{"cid": "1234567890.1700000000", "sid": "1700000500", "sct": "7"},
+		},
 		{"gtag's old session cookie", headlessly.TypePage, func(e *headlessly.Event) {
 			e.Context = `{"ga":{"clientId":"1.2","sessionId":"GS1.1.1700000500.3.1.1700000600.0.0.0"}}`
 		}, map[string]string{"params/session_id": `"1700000500"`}, map[string]string{"sid": "1700000500", "sct": "3"}},
@@ -94,10 +109,13 @@ func rows() []struct {
 			"request/consent": "map[ad_personalization:GRANTED ad_user_data:GRANTED]",
 		}, map[string]string{"gcs": "G111"}},
 		{"nobody asked about advertising", headlessly.TypePage, nil, map[string]string{"request/consent": "<nil>"}, map[string]string{"gcs": ""}},
-		{"forbidden names of parameters", headlessly.TypeTrack, func(e *headlessly.Event) {
-			e.Event, e.Properties, e.HasRevenue = "x", `{"ga_a":1,"firebase_b":2,"google_c":3,"_d":4,"Price in €":5}`, false
-		}, map[string]string{"params/x_ga_a": "1", "params/x_firebase_b": "2", "params/x_google_c": "3", "params/Price_in": "5"},
-			map[string]string{"epn.x_ga_a": "1", "epn.Price_in": "5"}},
+		{
+			"forbidden names of parameters", headlessly.TypeTrack, func(e *headlessly.Event) {
+				e.Event, e.Properties, e.HasRevenue = "x", `{"ga_a":1,"firebase_b":2,"google_c":3,"_d":4,"Price in €":5}`, false
+			},
+			map[string]string{"params/x_ga_a": "1", "params/x_firebase_b": "2", "params/x_google_c": "3", "params/Price_in": "5"},
+			map[string]string{"epn.x_ga_a": "1", "epn.Price_in": "5"},
+		},
 	}
 }
 

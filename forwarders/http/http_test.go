@@ -43,25 +43,31 @@ func TestPlaceholders(t *testing.T) {
 		body   string
 		check  func(route string, head map[string]any) string
 	}{
-		{name: "in the body", conf: headlessly.HTTPDestination{Body: `{"name":{{event}},"n":{{ properties.order_id }},"deep":{{properties.a.b}},"none":{{properties.x.y}},"user":{{userId}}}`},
+		{
+			name: "in the body", conf: headlessly.HTTPDestination{Body: `{"name":{{event}},"n":{{ properties.order_id }},"deep":{{properties.a.b}},"none":{{properties.x.y}},"user":{{userId}}}`},
 			change: func(e *headlessly.Event) { e.Properties = `{"order_id":"o\"1","a":{"b":[1]}}` },
-			body:   `{"name":"Order Completed","n":"o\"1","deep":[1],"none":null,"user":null}`},
-		{name: "in headers, cleaned", conf: headlessly.HTTPDestination{Body: `{}`, Headers: map[string]headlessly.Secret{"X-User": headlessly.NewSecret("u={{userId}}")}},
+			body:   `{"name":"Order Completed","n":"o\"1","deep":[1],"none":null,"user":null}`,
+		},
+		{
+			name: "in headers, cleaned", conf: headlessly.HTTPDestination{Body: `{}`, Headers: map[string]headlessly.Secret{"X-User": headlessly.NewSecret("u={{userId}}")}},
 			change: func(e *headlessly.Event) { e.UserID = "a\r\nX-Evil: 1" }, body: `{}`,
 			check: func(_ string, head map[string]any) string {
 				if head["X-User"] != "u=aX-Evil: 1" || head["X-Evil"] != nil {
 					return fmt.Sprint(head)
 				}
 				return ""
-			}},
-		{name: "in the URL, escaped", conf: headlessly.HTTPDestination{URL: headlessly.NewSecret("t/{{userId}}"), Body: `{}`},
+			},
+		},
+		{
+			name: "in the URL, escaped", conf: headlessly.HTTPDestination{URL: headlessly.NewSecret("t/{{userId}}"), Body: `{}`},
 			change: func(e *headlessly.Event) { e.UserID = "a/b?c" }, body: `{}`,
 			check: func(route string, _ map[string]any) string {
 				if route != "/hook/t/a/b?c" {
 					return route
 				}
 				return ""
-			}},
+			},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			e := forwardertest.Event("acme", headlessly.TypeTrack, 1, headlessly.SystemClock())

@@ -74,7 +74,7 @@ func (d *Destination) send(ctx context.Context, p part, results []forwarders.Res
 	for i, e := range p.events {
 		r := forwarders.Result{Err: err, Status: answer.Status, Note: answer.Excerpt}
 		if own != nil {
-			r.Err, r.Note = own[id(e.MessageID)].verdict(d.key)
+			r.Note, r.Err = own[id(e.MessageID)].verdict(d.key)
 		}
 		results[p.index[i]] = r
 	}
@@ -130,8 +130,8 @@ func limited(body []byte) error {
 	var a struct {
 		QuotaLimited []string `json:"quota_limited"`
 	}
-	if !bytes.Contains(body, []byte("quota_limited")) || json.Unmarshal(body, &a) != nil {
-		return nil
+	if bytes.Contains(body, []byte("quota_limited")) {
+		_ = json.Unmarshal(body, &a) // an answer that cannot be read names no quota
 	}
 	for _, what := range a.QuotaLimited {
 		if what == "events" {
@@ -167,15 +167,15 @@ func outcomes(body []byte) (map[string]outcome, error) {
 }
 
 // verdict turns PostHog's word into ours.
-func (o outcome) verdict(key string) (error, string) { //nolint:revive // the error is the result, not a failure
-	note := send.Clean(o.Result+" "+o.Details, []string{key})
+func (o outcome) verdict(key string) (note string, err error) {
+	note = send.Clean(o.Result+" "+o.Details, []string{key})
 	switch o.Result {
 	case "ok", "warning":
-		return nil, note
+		return note, nil
 	case "drop":
-		return &headlessly.Permanent{Status: http.StatusOK, Err: errors.New(note)}, note
+		return note, &headlessly.Permanent{Status: http.StatusOK, Err: errors.New(note)}
 	case "retry":
-		return &headlessly.Temporary{Err: errors.New(note)}, note
+		return note, &headlessly.Temporary{Err: errors.New(note)}
 	}
-	return &headlessly.Unknown{Err: errors.New("answer does not speak of this event")}, note
+	return note, &headlessly.Unknown{Err: errors.New("answer does not speak of this event")}
 }

@@ -1,0 +1,247 @@
+package forwarders_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/forwarders"
+	"github.com/headlessly/headlessly/forwarders/forwardertest"
+)
+
+func TestReplayFromTheLog(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		p    forwarders.Replay
+		want forwarders.ReplayReport
+	}{
+		{"everything", forwarders.Replay{}, forwarders.ReplayReport{Read: 100, Matched: 100, Delivered: 100, Position: headlessly.LogSeq(10, 9)}},
+		{"a dry run", forwarders.Replay{DryRun: true}, forwarders.ReplayReport{Read: 100, Matched: 100, Position: headlessly.LogSeq(10, 9)}},
+		{"from a place on", forwarders.Replay{After: headlessly.LogSeq(8, 9)}, forwarders.ReplayReport{Read: 20, Matched: 20, Delivered: 20, Position: headlessly.LogSeq(10, 9)}},
+		{"a filter", forwarders.Replay{When: `properties.total > 100`}, forwarders.ReplayReport{Read: 100, Filtered: 100, Position: headlessly.LogSeq(10, 9)}},
+		{"a time that has not been", forwarders.Replay{Since: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)}, forwarders.ReplayReport{Read: 100, Filtered: 100, Position: headlessly.LogSeq(10, 9)}},
+		{"until a time", forwarders.Replay{Until: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)}, forwarders.ReplayReport{Read: 100, Matched: 100, Delivered: 100, Position: headlessly.LogSeq(10, 9)}},
+		{"another tenant", forwarders.Replay{Tenant: "other"}, forwarders.ReplayReport{Read: 100, Filtered: 100, Position: headlessly.LogSeq(10, 9)}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake("a", nil)
+				b := newBench(t, f)
+				b.events(100)
+				r, stop := start(t, b.cfg)
+				time.Sleep(time.Second)
+				before := f.delivered()
+				p := row.p
+				if p.Tenant == "" {
+					p.Tenant = "acme"
+				}
+				p.Destination = "a"
+				got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, p.After), p)
+				if err != nil || got != row.want {
+					t.Errorf("got %+v, %v\nwant %+v", got, err, row.want)
+				}
+				if before != 100 || f.delivered() != 100 {
+					t.Errorf("%d and %d different events: a replay makes no new ones", before, f.delivered())
+				}
+				conserved(t, r, b.parked)
+				stop()
+			})
+		})
+	}
+}
+
+func TestReplayOfDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wrongKey atomic.Bool
+		wrongKey.Store(true)
+		f := newFake("a", func(context.Context, forwarders.Item) error {
+			if wrongKey.Load() {
+				return &headlessly.Permanent{Status: 401, Err: errors.New("status 401: no such key")}
+			}
+			return nil
+		})
+		b := newBench(t, f)
+		b.events(30)
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Minute)
+		p := forwarders.Replay{Tenant: "acme", Destination: "a"}
+		from := forwarders.FromParked(t.Context(), b.parked, "acme", "a")
+		got, err := r.Replay(t.Context(), from, p)
+		synctest.Wait()
+		if s := r.Stats()[key("a")]; err != nil || got.Refused != 30 || s.Dead != 30 {
+			t.Errorf("while the key is wrong: %+v, %v, %+v", got, err, s)
+		}
+		conserved(t, r, b.parked)
+		wrongKey.Store(false)
+		got, err = r.Replay(t.Context(), from, p)
+		if s := r.Stats()[key("a")]; err != nil || got.Delivered != 30 || s.Dead != 0 || len(b.parked.All()) != 0 {
+			t.Errorf("with the right key: %+v, %v, %+v", got, err, s)
+		}
+		conserved(t, r, b.parked)
+		stop()
+	})
+}
+
+func TestAReplayThatIsRefusedLeavesNoDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("a", func(_ context.Context, it forwarders.Item) error {
+			if it.Replay {
+				return &headlessly.Permanent{Err: errors.New("event is older than 72h")}
+			}
+			return nil
+		})
+		b := newBench(t, f)
+		b.events(10)
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Second)
+		got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), forwarders.Replay{Tenant: "acme", Destination: "a"})
+		s := r.Stats()[key("a")]
+		if err != nil || got.Refused != 10 || s.SkippedBy[forwarders.SkipReplay] != 10 || len(b.parked.All()) != 0 {
+			t.Errorf("got %+v, %v, %+v", got, err, s)
+		}
+		conserved(t, r, b.parked)
+		stop()
+	})
+}
+
+func TestAnInterruptedReplayGoesOnWhereItStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var replaying atomic.Bool
+		seen := make(chan string, 1000)
+		f := newFake("a", func(_ context.Context, it forwarders.Item) error {
+			if replaying.Load() {
+				seen <- it.Event.MessageID
+			}
+			return nil
+		})
+		b := newBench(t, f)
+		b.events(200)
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Second)
+		replaying.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		p := forwarders.Replay{Tenant: "acme", Destination: "a", PerSecond: 20}
+		first, err := r.Replay(ctx, forwarders.FromLog(ctx, b.log, 0), p)
+		cancel()
+		if err == nil || first.Delivered == 0 || first.Delivered >= 200 {
+			t.Fatalf("the test interrupts too early or too late: %+v, %v", first, err)
+		}
+		p.After, p.PerSecond = first.Position, 0
+		second, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, p.After), p)
+		if err != nil || first.Delivered+second.Delivered != 200 {
+			t.Errorf("first %+v, second %+v, %v", first, second, err)
+		}
+		times := map[string]int{}
+		for range len(seen) {
+			times[<-seen]++
+		}
+		for n := range 200 {
+			if got := times[forwardertest.ID(n)]; got != 1 {
+				t.Errorf("event %d was sent %d times", n, got)
+			}
+		}
+		stop()
+	})
+}
+
+func TestOnlyOneReplayToADestinationAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("a", nil)
+		b := newBench(t, f)
+		b.events(100)
+		p := forwarders.Replay{Tenant: "acme", Destination: "a", PerSecond: 10}
+		idle, err := forwarders.NewRouter(b.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := idle.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p); !errors.Is(err, forwarders.ErrNotRunning) {
+			t.Errorf("without Run: %v", err)
+		}
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Second)
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p)
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		if _, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p); !errors.Is(err, forwarders.ErrReplaying) {
+			t.Errorf("a second one: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("the first one: %v", err)
+		}
+		p.Destination = "nowhere"
+		if _, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p); err == nil {
+			t.Error("an unknown destination was taken")
+		}
+		stop()
+	})
+}
+
+func TestATraceSaysWhereAnEventWent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := newFake("good", nil)
+		down := newFake("down", func(context.Context, forwarders.Item) error { return errDown })
+		no := newFake("no", func(context.Context, forwarders.Item) error {
+			return &headlessly.Permanent{Status: 400, Err: errors.New("status 400: wrong")}
+		})
+		lost := newFake("lost", func(context.Context, forwarders.Item) error { return &headlessly.Unknown{Err: errors.New("eof")} })
+		lost.limits.Idempotent = false
+		b := newBench(t, good, down, no, lost)
+		recent := forwarders.NewRecent(100)
+		b.cfg.Attempts = recent.Add
+		b.events(1)
+		r, stop := start(t, b.cfg)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		e := forwardertest.Event("acme", headlessly.TypeTrack, 0, headlessly.SystemClock())
+		e.LogSeq = headlessly.LogSeq(1, 0)
+		got, err := r.Trace(t.Context(), e, recent.Of("acme", e.MessageID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"good": "delivered", "down": "parked", "no": "dead", "lost": "unknown"}
+		reasons := map[string]string{"down": "connection refused", "no": "status 400: wrong", "lost": "outcome unknown: eof"}
+		for _, step := range got.Destinations {
+			if step.State != want[step.Destination] || step.Reason != reasons[step.Destination] || len(step.Attempts) == 0 {
+				t.Errorf("got %+v, want %s because of %q", step, want[step.Destination], reasons[step.Destination])
+			}
+			delete(want, step.Destination)
+		}
+		if len(want) > 0 {
+			t.Errorf("nothing said of %v", want)
+		}
+		e.Consent, e.MessageID = "denied", forwardertest.ID(9)
+		got, _ = r.Trace(t.Context(), e, nil)
+		if len(got.Destinations) != 4 || got.Destinations[0].State != "skipped" || got.Destinations[0].Reason != forwarders.SkipConsent {
+			t.Errorf("against consent: %+v", got)
+		}
+		e.Consent, e.LogSeq = "", headlessly.LogSeq(99, 0)
+		if got, _ = r.Trace(t.Context(), e, nil); got.Destinations[0].State != "pending" {
+			t.Errorf("not read yet: %+v", got)
+		}
+		stop()
+	})
+}
+
+func TestRecentKeepsTheNewest(t *testing.T) {
+	r := forwarders.NewRecent(3)
+	for n := range 5 {
+		r.Add([]forwarders.Attempt{{Tenant: "acme", Destination: "a", MessageID: "m", Try: n}})
+	}
+	got := r.Of("acme", "m")
+	if len(got) != 3 || got[0].Try != 2 || got[2].Try != 4 {
+		t.Errorf("got %+v, want the tries 2 to 4", got)
+	}
+	if got := r.Newest("acme", "", 1); len(got) != 1 || got[0].Try != 4 {
+		t.Errorf("got %+v, want try 4", got)
+	}
+	if got := r.Of("other", "m"); len(got) != 0 {
+		t.Errorf("another tenant sees %+v", got)
+	}
+}
