@@ -49,6 +49,7 @@ func runChild() int {
 	}
 	cfg := eventlog.DefaultConfig(os.Getenv(childDir))
 	cfg.Reserve = 0
+	cfg.CompressOver = 0 // the padding would shrink to nothing
 	switch os.Getenv(childMode) {
 	case modeNoSync:
 		cfg = eventlog.WithoutSync(cfg)

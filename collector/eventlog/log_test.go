@@ -261,3 +261,22 @@ func TestReaderFollowsTheLogLive(t *testing.T) {
 		t.Error("a record after the end")
 	}
 }
+
+func TestLargeFramesAreCompressedAndReadBack(t *testing.T) {
+	l := open(t, testConfig(t.TempDir()))
+	records := benchRecords(1500)
+	size := 0
+	for _, r := range records {
+		size += len(r.Data)
+	}
+	first := mustAppend(t, l, records...)
+	if s := l.Stats(); s.Bytes == 0 || s.Bytes > uint64(size)*3/4 {
+		t.Errorf("stored %d bytes of %d, want fewer", s.Bytes, size)
+	}
+	g := readAll(t, l, 1)
+	for i, r := range records {
+		if g.records[first+int64(i)] != string(r.Data) {
+			t.Fatalf("record %d: got %.20q, want %.20q", i, g.records[first+int64(i)], r.Data)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -128,11 +129,12 @@ func (s salvager) find(ctx context.Context, list []block, quick bool) ([]bool, e
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
+			var buf bytes.Buffer // kept from block to block
 			for i := range next {
 				if quick {
 					bad[i], errs[i] = lengthsBroken(list[i].path)
 				} else {
-					bad[i], errs[i] = blockBroken(s.kind, list[i])
+					bad[i], errs[i] = blockBroken(s.kind, list[i], &buf)
 				}
 			}
 		})
@@ -181,11 +183,17 @@ func lengthsBroken(path string) (bool, error) {
 }
 
 // blockBroken checks each record of a block against its hash.
-func blockBroken(kind streamKind, b block) (bool, error) {
-	buf, err := os.ReadFile(b.path)
+func blockBroken(kind streamKind, b block, into *bytes.Buffer) (bool, error) {
+	f, err := os.Open(b.path)
 	if err != nil {
 		return false, err
 	}
+	into.Reset()
+	_, err = into.ReadFrom(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return false, err
+	}
+	buf := into.Bytes()
 	h, err := newBlockHasher(kind.name, b.index)
 	if err != nil {
 		return false, err
