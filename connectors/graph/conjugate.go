@@ -17,20 +17,6 @@ func gerund(verb string) string {
 	return verb + "ing"
 }
 
-// pastOf forms the regular past, for the built-in verbs and the spellings that
-// a declared event does not use.
-func pastOf(verb string) string {
-	switch n := len(verb); {
-	case strings.HasSuffix(verb, "e"):
-		return verb + "d"
-	case n > 1 && verb[n-1] == 'y' && !vowel(verb[n-2]):
-		return verb[:n-1] + "ied"
-	case doubles(verb):
-		return verb + verb[n-1:] + "ed"
-	}
-	return verb + "ed"
-}
-
 // doubles says whether a verb's last consonant is written twice before -ing:
 // one vowel before one consonant, in a verb of one syllable, one that ends in l
 // (as British spelling has it), or one whose last syllable carries the stress.

@@ -31,7 +31,7 @@ func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driv
 func (c connector) Driver() driver.Driver                        { return c.driver }
 
 // openDB opens the file for one writer and many readers.
-func openDB(path string) (writer, reader *sql.DB, err error) {
+func openDB(ctx context.Context, path string) (writer, reader *sql.DB, err error) {
 	d := &sqlite.Driver{}
 	p := &patterns{compiled: map[string]*regexp.Regexp{}}
 	if err := d.RegisterDeterministicScalarFunction(regexpFunc, 2, p.match); err != nil {
@@ -45,7 +45,7 @@ func openDB(path string) (writer, reader *sql.DB, err error) {
 	// behind it, so it need not sync each commit.
 	writer = sql.OpenDB(connector{d, dsn("journal_mode(wal)", "synchronous(normal)", "cache_size(-65536)", "wal_autocheckpoint(4000)", "temp_store(memory)")})
 	writer.SetMaxOpenConns(1)
-	if err := writer.PingContext(context.Background()); err != nil {
+	if err := writer.PingContext(ctx); err != nil {
 		_ = writer.Close()
 		return nil, nil, fmt.Errorf("open projection %s: %w", path, err)
 	}

@@ -111,8 +111,8 @@ func badFilter(field, format string, args ...any) *Error {
 	return &Error{Code: CodeInvalidFilter, Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-func unavailable(err error, format string, args ...any) *Error {
-	return &Error{Code: CodeUnavailable, Message: fmt.Sprintf(format, args...), RetryAfter: time.Second, Err: err}
+func unavailable(err error, message string) *Error {
+	return &Error{Code: CodeUnavailable, Message: message, RetryAfter: time.Second, Err: err}
 }
 
 // joined makes one error of several faults: the fault itself when there is one.
@@ -124,6 +124,8 @@ func joined(typ, id string, faults []*Error) error {
 		faults[0].ID = id
 		return faults[0]
 	}
-	return &Error{Code: CodeValidation, Type: typ, ID: id, Field: faults[0].Field, Details: faults,
-		Message: "several fields are at fault; details names each"}
+	return &Error{
+		Code: CodeValidation, Type: typ, ID: id, Field: faults[0].Field, Details: faults,
+		Message: "several fields are at fault; details names each",
+	}
 }

@@ -279,7 +279,7 @@ func (c *compiler) behind(keys []sortKey, values []any, id string) string {
 func (q Query) fingerprint() string {
 	h := fnv.New64a()
 	filter, _ := encode(q.Filter)
-	fmt.Fprintf(h, "%s|%s|%q|%d|%d", q.Type, filter, q.Sort, q.AsOf.Time.UnixMicro(), q.AsOf.Seq)
+	_, _ = fmt.Fprintf(h, "%s|%s|%q|%d|%d", q.Type, filter, q.Sort, q.AsOf.Time.UnixMicro(), q.AsOf.Seq)
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 

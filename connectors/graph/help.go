@@ -10,18 +10,18 @@ import (
 // Help writes what a person needs to know about the type: fields and verbs.
 func (t *Type) Help(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(tw, "%s (%s)\n\nFIELDS  ! required  # indexed  ## unique\n", t.Name, t.Domain)
+	_, _ = fmt.Fprintf(tw, "%s (%s)\n\nFIELDS  ! required  # indexed  ## unique\n", t.Name, t.Domain)
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		fmt.Fprintf(tw, "  %s\t%s\n", f.Name, f.Notation())
+		_, _ = fmt.Fprintf(tw, "  %s\t%s\n", f.Name, f.Notation())
 	}
-	fmt.Fprint(tw, "\nVERBS\n")
+	_, _ = fmt.Fprint(tw, "\nVERBS\n")
 	for i := range t.Verbs {
 		v := &t.Verbs[i]
-		fmt.Fprintf(tw, "  %s\t%s.%s\tbefore: %s\tafter: %s\n", v.Name, t.Name, v.Event, v.Gerund, v.Past)
+		_, _ = fmt.Fprintf(tw, "  %s\t%s.%s\tbefore: %s\tafter: %s\n", v.Name, t.Name, v.Event, v.Gerund, v.Past)
 	}
 	if len(t.Events) > 0 {
-		fmt.Fprintf(tw, "\nFURTHER EVENTS\n  %s\n", strings.Join(t.Events, ", "))
+		_, _ = fmt.Fprintf(tw, "\nFURTHER EVENTS\n  %s\n", strings.Join(t.Events, ", "))
 	}
 	return tw.Flush()
 }
@@ -36,7 +36,7 @@ func (ts *Types) Help(w io.Writer) error {
 				verbs = append(verbs, t.Verbs[i].Name)
 			}
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", t.Name, t.Domain, strings.Join(verbs, ", "))
+		_, _ = fmt.Fprintf(tw, "%s\t%s\t%s\n", t.Name, t.Domain, strings.Join(verbs, ", "))
 	}
 	return tw.Flush()
 }

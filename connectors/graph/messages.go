@@ -118,8 +118,10 @@ func (a *attempt) free(ctx context.Context, p *projection, f *Field, v any) (uin
 	}
 	if st != nil && !st.deleted && equal(uniqueValue(st.Fields(), f), v) {
 		text, _ := json.Marshal(v) //nolint:errchkjson // a text or a number
-		return 0, &Error{Code: CodeConflict, Type: a.typ.Name, ID: owner, Field: f.Name,
-			Message: fmt.Sprintf("%s: %s belongs to %s already; update that %s, or choose another value", f.Name, text, owner, a.typ.Name)}
+		return 0, &Error{
+			Code: CodeConflict, Type: a.typ.Name, ID: owner, Field: f.Name,
+			Message: fmt.Sprintf("%s: %s belongs to %s already; update that %s, or choose another value", f.Name, text, owner, a.typ.Name),
+		}
 	}
 	return seq, nil
 }

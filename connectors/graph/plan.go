@@ -207,10 +207,10 @@ func (a *attempt) after(ctx context.Context) (map[string]any, error) {
 	if a.now != nil {
 		after = a.now.Fields()
 	}
-	switch {
-	case a.op.Verb == VerbDelete:
+	switch a.op.Verb {
+	case VerbDelete:
 		return after, nil
-	case a.op.Verb == VerbRollback:
+	case VerbRollback:
 		return a.earlier(ctx)
 	}
 	now := a.s.cfg.Clock().UTC().Format(timeFormat)

@@ -64,7 +64,7 @@ type projection struct {
 // yet.
 func openProjection(ctx context.Context, path string, types *Types, n names, logger *slog.Logger) (p *projection, m meta, err error) {
 	p = &projection{path: path, types: types, names: n, logger: logger, stmts: map[string]*sql.Stmt{}, tenants: map[string]int64{}, changed: make(chan struct{}), stopped: make(chan struct{}), retired: make(chan struct{})}
-	if p.writer, p.reader, err = openDB(path); err != nil {
+	if p.writer, p.reader, err = openDB(ctx, path); err != nil {
 		return nil, m, err
 	}
 	if m, err = readMeta(ctx, p.writer); err == nil {
@@ -80,8 +80,7 @@ func openProjection(ctx context.Context, path string, types *Types, n names, log
 
 // create makes the tables of an empty file.
 func (p *projection) create(ctx context.Context, stream string) error {
-	tx := `begin immediate;` + p.types.schema() + `commit;`
-	if _, err := p.conn.ExecContext(ctx, tx); err != nil {
+	if _, err := p.conn.ExecContext(ctx, p.types.schema()); err != nil {
 		return fmt.Errorf("create projection %s: %w", p.path, err)
 	}
 	_, err := p.conn.ExecContext(ctx, `insert into meta values (?, ?, ?, 0, '', 0)`, schemaVersion, p.types.fingerprint(), stream)
@@ -167,7 +166,7 @@ func (p *projection) stmt(ctx context.Context, query string) (*sql.Stmt, error) 
 }
 
 func (p *projection) exec(ctx context.Context, query string, args ...any) error {
-	s, err := p.stmt(ctx, query)
+	s, err := p.stmt(ctx, query) //nolint:sqlclosecheck // kept until the projection closes
 	if err != nil {
 		return err
 	}
@@ -250,7 +249,7 @@ func (p *projection) tenant(ctx context.Context, name string) (int64, error) {
 	if err := p.exec(ctx, `insert into tenants (name) values (?) on conflict do nothing`, name); err != nil {
 		return 0, err
 	}
-	s, err := p.stmt(ctx, `select id from tenants where name = ?`)
+	s, err := p.stmt(ctx, `select id from tenants where name = ?`) //nolint:sqlclosecheck // kept until the projection closes
 	if err != nil {
 		return 0, err
 	}
@@ -273,7 +272,7 @@ type standing struct {
 
 // current reads an entity as the last event left it, deleted or not.
 func (p *projection) current(ctx context.Context, tenant int64, target string) (s standing, err error) {
-	q, err := p.stmt(ctx, `select version, doc, created_at, created_by from events where tenant = ? and target = ? order by seq desc limit 1`)
+	q, err := p.stmt(ctx, `select version, doc, created_at, created_by from events where tenant = ? and target = ? order by seq desc limit 1`) //nolint:sqlclosecheck // kept until the projection closes
 	if err != nil {
 		return s, err
 	}

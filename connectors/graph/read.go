@@ -31,7 +31,7 @@ func (p *projection) query(ctx context.Context, query string, args ...any) (*sql
 		return nil, err
 	}
 	if other, loaded := p.prepared.LoadOrStore(query, s); loaded {
-		_ = s.Close()
+		_ = s.Close()         //nolint:sqlclosecheck // another call was faster
 		s = other.(*sql.Stmt) //nolint:forcetypeassert // only statements go in
 	} else {
 		p.preparedCount.Add(1)
@@ -49,7 +49,7 @@ func (p *projection) scan(ctx context.Context, f func(*sql.Rows) error, query st
 	if err != nil {
 		return fmt.Errorf("projection: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		if err := f(rows); err != nil {
 			return err

@@ -35,7 +35,7 @@ func (s *Store) Rebuild(ctx context.Context, progress func(Progress)) error {
 		return fmt.Errorf("rebuild the graph's projection: %w", err)
 	}
 	old := s.projection.Load()
-	s.start(fresh)
+	s.start(fresh)          //nolint:contextcheck // it follows the log until Close, not until ctx ends
 	at, _ := old.position() // nothing that was visible may disappear
 	if err := fresh.wait(ctx, at); err != nil {
 		fresh.retire()

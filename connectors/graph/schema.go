@@ -40,6 +40,7 @@ func (f *Field) column() string { return `"f_` + f.Name + `"` }
 // schema is the SQL that makes the tables of all types.
 func (ts *Types) schema() string {
 	var b strings.Builder
+	b.WriteString("begin immediate;\n")
 	b.WriteString(common)
 	for _, t := range ts.list {
 		fmt.Fprintf(&b, "create table %s (tenant integer not null, id text not null, version integer not null, seq integer not null, created_at integer not null, updated_at integer not null, created_by text not null, doc text not null", t.table())
@@ -52,6 +53,7 @@ func (ts *Types) schema() string {
 			fmt.Fprintf(&b, "create index \"i_%s_%s\" on %s (tenant, %s, created_at, id);\n", t.Name, f.Name, t.table(), f.column())
 		}
 	}
+	b.WriteString("commit;\n")
 	return b.String()
 }
 

@@ -72,8 +72,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s.projection.Store(p)
-	s.start(p)
-	s.commits = newCommitter(s.wire, s.cfg.AckTimeout)
+	s.start(p)                                         //nolint:contextcheck // it follows the log until Close, not until ctx ends
+	s.commits = newCommitter(s.wire, s.cfg.AckTimeout) //nolint:contextcheck // it works until Close
 	return s, nil
 }
 

@@ -126,10 +126,10 @@ func (ts *Types) OfID(id string) *Type {
 func (ts *Types) fingerprint() string {
 	h := fnv.New64a()
 	for _, t := range ts.list {
-		fmt.Fprintf(h, "%s;", t.Name)
+		_, _ = fmt.Fprintf(h, "%s;", t.Name)
 		for _, f := range t.Fields {
 			if f.Indexed {
-				fmt.Fprintf(h, "%s %s %v,", f.Name, f.Kind, f.Unique)
+				_, _ = fmt.Fprintf(h, "%s %s %v,", f.Name, f.Kind, f.Unique)
 			}
 		}
 	}
