@@ -132,3 +132,24 @@ func TestTailShowsAnEventAndWhatCameOfIt(t *testing.T) {
 		t.Errorf("after the gateway stopped: %v, want exit code 0\n%s", err, out)
 	}
 }
+
+func TestTheFolderOfAStoppedGatewayCanBeLookedAfter(t *testing.T) {
+	g := newGateway(t, "lakehouse: {commitInterval: 100ms}")
+	for range 5 {
+		if status, body := g.post(t, "/e?t=default", `[{"event":"Hello"},{"event":7}]`); status != 202 {
+			t.Fatalf("got %d %s", status, body)
+		}
+	}
+	if out, err := g.try("lake", "status"); err == nil || !strings.Contains(out, "in use by process") {
+		t.Errorf("beside a running gateway: got %v %s, want a refusal", err, out)
+	}
+	g.stop(t)
+	for _, c := range []struct{ command, want string }{
+		{"lake compact", "merged "}, {"lake expire", "snapshots forgotten"}, {"lake verify", "ok: 10 rows"}, {"lake status", "events"},
+		{"log inspect", `"frames": 5`}, {"log verify", "events"}, {"log export", `"Event":"Hello"`},
+	} {
+		if out := g.run(t, strings.Fields(c.command)...); !strings.Contains(out, c.want) {
+			t.Errorf("headlessly %s: no %q in\n%s", c.command, c.want, out)
+		}
+	}
+}

@@ -231,6 +231,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.keep(readers, "router", g.router.Run) })
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
+	wg.Go(func() { g.lake.Maintain(readers) })
 
 	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })

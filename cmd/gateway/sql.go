@@ -9,9 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
-	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/lakehouse"
 	"github.com/headlessly/headlessly/lakehouse/sqlworker"
 )
@@ -30,33 +28,14 @@ func (g *Gateway) sql(ctx context.Context, tenant string, q control.Query, w io.
 // DirectSQL answers a query straight over a data folder that no gateway is
 // using: the tables and what the log holds beyond them.
 func DirectSQL(ctx context.Context, data, tenant string, q control.Query, progress func(float64), logger *slog.Logger, w io.Writer) (err error) {
-	cfg := config.Default()
-	cfg.Data = data
-	unlock, err := eventlog.LockDir(data)
+	f, err := OpenFolder(ctx, data, true, logger)
 	if err != nil {
 		return err
 	}
-	closing := []func(context.Context) error{func(context.Context) error { return unlock() }}
-	defer func() {
-		for i := len(closing) - 1; i >= 0; i-- {
-			err = errors.Join(err, closing[i](context.WithoutCancel(ctx)))
-		}
-	}()
-	log, err := eventlog.Open(ctx, LogConfig(&cfg, logger))
-	if err != nil {
-		return err
-	}
-	closing = append(closing, log.Close)
-	lc := LakeConfig(&cfg, logger)
-	lc.ReadOnly = true
-	lake, err := lakehouse.Open(ctx, lc)
-	if err != nil {
-		return err
-	}
-	closing = append(closing, func(context.Context) error { return lake.Close() })
-	lake.UseLog(log)
+	defer func() { err = errors.Join(err, f.Close(context.WithoutCancel(ctx))) }()
+	f.Lake.UseLog(f.Log)
 	q.Progress = progress
-	return ask(ctx, lake, tenant, q, w)
+	return ask(ctx, f.Lake, tenant, q, w)
 }
 
 func ask(ctx context.Context, lake *lakehouse.Lake, tenant string, q control.Query, w io.Writer) (err error) {
