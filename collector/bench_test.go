@@ -31,13 +31,15 @@ const browserEvent = `{"messageId":"%08x-7a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"tr
 // same server, and stage by stage.
 func BenchmarkRequest(b *testing.B) {
 	echo := func(ctx *fasthttp.RequestCtx) { ctx.SetBody(ctx.PostBody()) }
-	b.Run("echo", func(b *testing.B) { requests(b, (&fasthttp.Server{Handler: echo}).Serve, 200) })
+	b.Run("echo", func(b *testing.B) { requests(b, (&fasthttp.Server{Handler: echo}).Serve, 200, 1) })
 	for _, c := range []struct {
 		name   string
+		events int
 		change func(b *testing.B, cfg *collector.Config)
 	}{
-		{"event", func(*testing.B, *collector.Config) {}},
-		{"event, dedupe", func(b *testing.B, cfg *collector.Config) { b.Helper(); withDedupe(b)(cfg) }},
+		{"event", 1, func(*testing.B, *collector.Config) {}},
+		{"event, dedupe", 1, func(b *testing.B, cfg *collector.Config) { b.Helper(); withDedupe(b)(cfg) }},
+		{"10 events, dedupe", 10, func(b *testing.B, cfg *collector.Config) { b.Helper(); withDedupe(b)(cfg) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			cfg := collector.Default()
@@ -48,13 +50,13 @@ func BenchmarkRequest(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			requests(b, g.Serve, 202)
+			requests(b, g.Serve, 202, c.events)
 		})
 	}
 }
 
-// requests posts distinct events over one connection.
-func requests(b *testing.B, serve func(net.Listener) error, status int) {
+// requests posts distinct events over one connection, n in a body.
+func requests(b *testing.B, serve func(net.Listener) error, status, n int) {
 	b.Helper()
 	l := fasthttputil.NewInmemoryListener()
 	done := make(chan error, 1)
@@ -69,8 +71,12 @@ func requests(b *testing.B, serve func(net.Listener) error, status int) {
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		i++
-		body = fmt.Appendf(body[:0], browserEvent, i, i%10_000)
+		body = append(body[:0], '[')
+		for range n {
+			i++
+			body = append(fmt.Appendf(body, browserEvent, i, i%10_000), ',')
+		}
+		body[len(body)-1] = ']'
 		fmt.Fprintf(w, "POST /e?t=acme HTTP/1.1\r\nHost: g\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/131\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		_ = w.Flush()
 		if err := res.Read(r); err != nil {
