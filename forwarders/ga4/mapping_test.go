@@ -175,7 +175,12 @@ func TestMappingToTheBrowsersProtocol(t *testing.T) {
 
 func TestASessionsFirstHitIsMarkedInTheBrowsersProtocol(t *testing.T) {
 	e := forwardertest.Event("acme", headlessly.TypeSession, 1, headlessly.SystemClock())
-	e.Context = `{"ga":{"sessionNumber":1}}`
+	e.Properties = `{"number":1}`
+	own, _ := forwardertest.Send(t, ga4.Kind(), browser, e)
+	if len(own) != 1 || forwardertest.At(own[0].Payload, "_fv") != `"1"` || forwardertest.At(own[0].Payload, "sct") != `"1"` {
+		t.Errorf("as the browser script counts: %+v", own)
+	}
+	e.Context, e.Properties = `{"ga":{"sessionNumber":1}}`, ""
 	got, _ := forwardertest.Send(t, ga4.Kind(), browser, e)
 	if len(got) != 1 || forwardertest.At(got[0].Payload, "_ss") != `"1"` || forwardertest.At(got[0].Payload, "_fv") != `"1"` {
 		t.Errorf("got %+v", got)

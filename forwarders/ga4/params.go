@@ -75,6 +75,9 @@ func (m *mapper) build(e *headlessly.Event) hit {
 		}
 	})
 	h.ids = identify(e, &m.other)
+	if n := props.Text("number"); h.ids.number == "" && e.Type == headlessly.TypeSession && digits(n) {
+		h.ids.number = n // as the browser script counts them
+	}
 	return h
 }
 

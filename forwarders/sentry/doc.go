@@ -9,6 +9,8 @@
 // limit holds nothing is sent and items are temporary until it ends, so the
 // router holds or parks them instead of losing them.
 //
-// Page views and sessions are not sent on their own: they reach Sentry as the
+// A session that begins and names its release is sent as one, so that Sentry
+// can count the release's sessions; a rate limit on sessions leaves errors
+// alone. Page views are not sent on their own: they reach Sentry as the
 // breadcrumbs of an error.
 package sentry

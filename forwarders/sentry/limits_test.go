@@ -1,9 +1,12 @@
 package sentry_test
 
 import (
+	"compress/gzip"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,5 +71,38 @@ func TestRateLimitsAreHeldPerCategory(t *testing.T) {
 				t.Errorf("after the limit: %v, %d calls", err, calls.Load())
 			}
 		})
+	}
+}
+
+func TestALimitOnSessionsLeavesErrorsAlone(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if b, _ := io.ReadAll(z); strings.Contains(string(b), `{"type":"session"`) {
+			w.Header().Set("X-Sentry-Rate-Limits", "60:session:organization")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	}))
+	defer server.Close()
+	now := headlessly.SystemClock()
+	d, err := sentry.New(*connect(server.URL).Sentry, forwarders.Deps{
+		Client: egress.New(egress.Config{AllowPrivate: true}), Clock: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // told by Sentry, then held by ourselves
+		batch := []forwarders.Item{{Event: forwardertest.Event("acme", headlessly.TypeSession, 1, now)}}
+		var temporary *headlessly.Temporary
+		if err := d.Deliver(t.Context(), batch)[0].Err; !errors.As(err, &temporary) || temporary.Throttled || temporary.After != time.Minute {
+			t.Errorf("session: got %#v, want it held for a minute without holding the lane", err)
+		}
+		batch[0].Event = forwardertest.Event("acme", headlessly.TypeError, 2, now)
+		if err := d.Deliver(t.Context(), batch)[0].Err; err != nil {
+			t.Errorf("error: %v", err)
+		}
 	}
 }

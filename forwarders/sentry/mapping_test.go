@@ -103,11 +103,30 @@ func TestALongStackKeepsBothEnds(t *testing.T) {
 	}
 }
 
-func TestOnlyErrorsAndMessagesAreSent(t *testing.T) {
+func TestWhatIsSent(t *testing.T) {
 	for _, kind := range forwardertest.Types() {
 		want := kind == headlessly.TypeError || kind == headlessly.TypeMessage
 		if got := sentry.Kind().Takes(&headlessly.Event{Type: kind}); got != want {
-			t.Errorf("%s: takes %v, want %v", kind, got, want)
+			t.Errorf("%s without a release: takes %v, want %v", kind, got, want)
+		}
+	}
+	if !sentry.Kind().Takes(forwardertest.Event("acme", headlessly.TypeSession, 1, headlessly.SystemClock())) {
+		t.Error("a session of a release is not taken")
+	}
+}
+
+func TestASessionOfARelease(t *testing.T) {
+	now := headlessly.SystemClock().Truncate(time.Microsecond)
+	got, results := forwardertest.Send(t, sentry.Kind(), connect, forwardertest.Event("acme", headlessly.TypeSession, 1, now))
+	if len(got) != 1 || got[0].Route != "session" || results[0].Err != nil {
+		t.Fatalf("got %+v, %v", got, results)
+	}
+	for path, want := range map[string]string{
+		"sid": `"0192f0c1-2c40-7c3e-9a55-0b6a7d1c9e02"`, "did": `"0192f0c1-2c40-7c3e-9a55-0b6a7d1c9e01"`, "init": "true", "status": `"ok"`,
+		"started": `"` + now.UTC().Format(time.RFC3339Nano) + `"`, "attrs/release": `"shop@1.2.3"`, "attrs/environment": `"production"`,
+	} {
+		if text := forwardertest.At(got[0].Payload, path); text != want {
+			t.Errorf("%s: got %s, want %s", path, text, want)
 		}
 	}
 }

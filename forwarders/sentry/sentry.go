@@ -22,7 +22,6 @@ const (
 	maxItems = 64
 	// maxEvent is Sentry's limit for an event item.
 	maxEvent = 1 << 20
-	category = "error"
 )
 
 // Kind is the registry's entry for Sentry.
@@ -34,7 +33,7 @@ func Kind() forwarders.Kind {
 		Consent:   []string{"errors", "functional", "analytics"},
 		Connected: func(d headlessly.Destinations) bool { return d.Sentry != nil && d.Sentry.DSN.Set() },
 		Takes: func(e *headlessly.Event) bool {
-			return e.Type == headlessly.TypeError || e.Type == headlessly.TypeMessage
+			return e.Type == headlessly.TypeError || e.Type == headlessly.TypeMessage || hasSession(e)
 		},
 		Rules: func(d headlessly.Destinations) *headlessly.Rules { return d.Sentry.Rules },
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
@@ -91,26 +90,44 @@ func (d *Destination) Deliver(ctx context.Context, batch []forwarders.Item) []fo
 	return results
 }
 
-// one sends one event.
-func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.Result {
-	now := d.deps.Clock()
-	if wait := d.limits.wait(category, now); wait > 0 {
-		return forwarders.Result{Err: &headlessly.Temporary{
-			After: wait, Throttled: true, Err: errors.New("rate limited by sentry for " + wait.Round(time.Second).String()),
-		}}
+// item is one envelope's content.
+type item struct {
+	id       string // of an event, "" for a session
+	kind     string
+	category string // of rate limits
+	payload  []byte
+}
+
+// encode maps an event onto an item.
+func encode(e *headlessly.Event) (item, error) {
+	if e.Type == headlessly.TypeSession {
+		b, err := marshalSession(e)
+		return item{kind: "session", category: "session", payload: b}, err
 	}
 	c := payload.ReadContext(e.Context)
 	ev := build(e, c)
-	event, err := marshal(ev, e, c)
+	b, err := marshal(ev, e, c)
+	return item{id: string(ev.EventID), kind: "event", category: "error", payload: b}, err
+}
+
+// one sends one event.
+func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.Result {
+	now := d.deps.Clock()
+	it, err := encode(e)
 	if err != nil {
 		return forwarders.Result{Err: &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}}
 	}
-	if len(event) > maxEvent {
-		return forwarders.Result{Err: &headlessly.Permanent{
-			Status: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("event of %d bytes is over sentry's limit of 1 MiB", len(event)),
+	if wait := d.limits.wait(it.category, now); wait > 0 {
+		return forwarders.Result{Err: &headlessly.Temporary{
+			After: wait, Throttled: it.category == "error", Err: errors.New("rate limited by sentry for " + wait.Round(time.Second).String()),
 		}}
 	}
-	body, err := envelope(d.zip, string(ev.EventID), "event", event, now)
+	if len(it.payload) > maxEvent {
+		return forwarders.Result{Err: &headlessly.Permanent{
+			Status: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("event of %d bytes is over sentry's limit of 1 MiB", len(it.payload)),
+		}}
+	}
+	body, err := envelope(d.zip, it, now)
 	if err != nil {
 		return forwarders.Result{Err: &headlessly.Permanent{Err: err}}
 	}
@@ -129,21 +146,25 @@ func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.R
 		d.limits.read(answer.Status, answer.Header, now)
 		var t *headlessly.Temporary
 		if errors.As(err, &t) && t.Throttled {
-			t.After = max(t.After, d.limits.wait(category, now))
+			t.After = max(t.After, d.limits.wait(it.category, now))
+			t.Throttled = d.limits.wait("error", now) > 0 // a limit on sessions does not hold the lane
 		}
 	}
 	return forwarders.Result{Err: err, Status: answer.Status, Note: note}
 }
 
 // envelope frames one item. sent_at is written once, at the moment of sending.
-func envelope(zip *payload.Gzip, id, kind string, item []byte, now time.Time) ([]byte, error) {
-	head, err := json.Marshal(map[string]any{
-		"event_id": id, "sent_at": now.UTC().Format(time.RFC3339Nano),
-		"sdk": map[string]string{"name": "headlessly", "version": "1"},
-	})
+func envelope(zip *payload.Gzip, it item, now time.Time) ([]byte, error) {
+	fields := map[string]any{
+		"sent_at": now.UTC().Format(time.RFC3339Nano), "sdk": map[string]string{"name": "headlessly", "version": "1"},
+	}
+	if it.id != "" {
+		fields["event_id"] = it.id
+	}
+	head, err := json.Marshal(fields)
 	if err != nil {
 		return nil, fmt.Errorf("encode envelope: %w", err)
 	}
-	line := "\n" + `{"type":"` + kind + `","length":` + strconv.Itoa(len(item)) + "}\n"
-	return zip.Compress(head, []byte(line), item, []byte("\n"))
+	line := "\n" + `{"type":"` + it.kind + `","length":` + strconv.Itoa(len(it.payload)) + "}\n"
+	return zip.Compress(head, []byte(line), it.payload, []byte("\n"))
 }
