@@ -74,7 +74,7 @@ export const calls: Omit<Partial<Api>, 'init'> = {
 }
 
 /** Gives target the calls. None throws; those before `init` are made, in order, after it. */
-export const assemble = (target: object, api: object): void => {
+export const assemble = (target: object, api: object): object => {
   for (const [name, fn] of Object.entries(api)) {
     const call = guard(fn)
     ;(target as Record<string, unknown>)[name] = (...args: unknown[]) => {
@@ -83,4 +83,5 @@ export const assemble = (target: object, api: object): void => {
       return /^get/.test(name) ? '' : Promise.resolve()
     }
   }
+  return target
 }

@@ -3,4 +3,4 @@ import { full } from './full'
 import { install } from './install'
 
 // The whole script, for <script src=".../v1" data-tenant="…">.
-guard(() => install(full))()
+guard(() => install(full({})))()

@@ -1,6 +1,6 @@
 import { whenGranted } from './consent'
 import { campaignOf } from './context'
-import { config, on, report } from './core'
+import { config, guard, on, report } from './core'
 import { encode } from './encode'
 import { uuid7 } from './ids'
 import { add, now } from './queue'
@@ -27,7 +27,8 @@ const queued = (type: string, place: EventFields, fields: EventFields): void => 
     release,
     environment,
     ...fields,
-    properties: { ...p, ...fields.properties },
+    // A getter that throws: then without the registered ones, and encode marks what it cannot read.
+    properties: guard(() => ({ ...p, ...fields.properties }))() || fields.properties,
   }
   if (beforeSend) event = beforeSend(event)
   if (!event) return

@@ -9,7 +9,7 @@ import type { Config } from './types'
 import { vitals } from './vitals'
 
 /** Gives target every call; init captures everything that `auto` asks for. */
-export const full = (target: object): void =>
+export const full = (target: object): object =>
   assemble(target, {
     ...calls,
     ...errorCalls,

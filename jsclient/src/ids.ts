@@ -1,9 +1,16 @@
-/** A UUIDv7 of this time in milliseconds. */
+let last = 0
+let seq = 0
+
+/** A UUIDv7 of this time in milliseconds; those of one millisecond sort in the order they were made. */
 export const uuid7 = (ms: number): string => {
-  const time = (ms + 2 ** 48).toString(16) // a 1, and twelve digits
+  seq = ms === last ? seq + 1 : 0
+  last = ms
+  // A 1, then twelve digits of time; a 1, then three of the sequence.
+  const digits = (ms + 2 ** 48).toString(16).slice(1) + (seq + 4096).toString(16).slice(-3)
+  const random = crypto.getRandomValues(new Uint8Array(32))
   let i = 0
   return '########-####-7###-a###-############'.replace(
     /#/g,
-    () => time[++i] || ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 15).toString(16),
+    () => digits[i++] || ((random[i] as number) & 15).toString(16),
   )
 }

@@ -11,18 +11,17 @@ export const configOf = (script: HTMLScriptElement): Config => {
   } as unknown as Config
 }
 
-/** Puts the client that build makes on the page as `headlessly` and `hly`, and makes the calls that the stub has kept. */
-export const install = (build: (target: object) => void): void => {
+/** Puts a client on the page as `headlessly` and `hly`, and makes the calls that the stub has kept. */
+export const install = (client: object): void => {
   const page = window as unknown as Record<string, { q?: [string, unknown[]][] }>
   const script = (document.currentScript ||
     document.querySelector('script[data-tenant]')) as HTMLScriptElement
+  const calls = client as Record<string, (...args: unknown[]) => void>
   const kept = page.headlessly?.q
-  const client: Record<string, (...args: unknown[]) => void> = {}
-  const start = guard(() => client.init?.(configOf(script)))
-  build(client)
-  page.headlessly = page.hly = client as object
+  const start = guard(() => calls.init?.(configOf(script)))
+  page.headlessly = page.hly = client
   // A page that is only rendered ahead has no visitor yet.
   if ((document as { prerendering?: boolean }).prerendering) addEventListener('prerenderingchange', start)
   else start()
-  for (const [name, args] of kept || []) client[name]?.(...args)
+  for (const [name, args] of kept || []) calls[name]?.(...args)
 }

@@ -1,11 +1,27 @@
-import { assemble, calls, init } from './api'
-import { guard } from './core'
+import { configure, guard } from './core'
 import { install } from './install'
-import { leave } from './leave'
+import { drain, emit, optOut } from './lite'
 import { pages } from './pages'
-import type { Config } from './types'
+import { persist } from './store'
+import type { Config, Properties } from './types'
 
-// Page views and calls only, for <script src=".../v1?auto=pageviews" data-tenant="…">.
+// Page views, track, identify and optOut only, for
+// <script src=".../v1?auto=pageviews" data-tenant="…">. The calls that this
+// build lacks do nothing.
+const calls: Record<string, unknown> = {
+  init(given: Config) {
+    configure(given)
+    persist(true)
+    drain()
+    pages()
+  },
+  page: guard((name?: string, properties?: Properties) =>
+    emit('page', { properties: { name, ...properties } }),
+  ),
+  track: (event: string, properties?: Properties) => emit('track', { event, properties }),
+  identify: (userId: string, traits?: Properties) => emit('identify', { userId, traits }),
+  optOut,
+}
 guard(() =>
-  install((target) => assemble(target, { ...calls, init: (given: Config) => init(given, [pages, leave]) })),
+  install(new Proxy(calls, { get: (_, name: string) => calls[name] || (name === 'then' ? 0 : () => {}) })),
 )()

@@ -27,13 +27,15 @@ type target struct {
 	name     string // relative to dist
 	format   api.Format
 	platform api.Platform
+	// lite builds with lite.ts in the place of emit.ts and all behind it.
+	lite bool
 }
 
 var targets = []target{ //nolint:gochecknoglobals // a constant table
-	{"browser.ts", "full.js", api.FormatIIFE, api.PlatformBrowser},
-	{"pageview.ts", "pageviews.js", api.FormatIIFE, api.PlatformBrowser},
-	{"stub.ts", "stub.js", api.FormatIIFE, api.PlatformBrowser},
-	{"index.ts", "index.js", api.FormatESModule, api.PlatformBrowser},
+	{entry: "browser.ts", name: "full.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
+	{entry: "pageview.ts", name: "pageviews.js", format: api.FormatIIFE, platform: api.PlatformBrowser, lite: true},
+	{entry: "stub.ts", name: "stub.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
+	{entry: "index.ts", name: "index.js", format: api.FormatESModule, platform: api.PlatformBrowser},
 }
 
 // Build builds every file from the sources in root (the jsclient folder).
@@ -54,6 +56,10 @@ func Build(root, version string) ([]File, error) {
 }
 
 func (t target) build(root, version string) ([]byte, error) {
+	var plugins []api.Plugin
+	if t.lite {
+		plugins = []api.Plugin{lite(filepath.Join(root, "src", "lite.ts"))}
+	}
 	result := api.Build(api.BuildOptions{
 		AbsWorkingDir:     root,
 		EntryPoints:       []string{"src/" + t.entry},
@@ -70,6 +76,7 @@ func (t target) build(root, version string) ([]byte, error) {
 		LegalComments:     api.LegalCommentsNone,
 		TsconfigRaw:       `{"compilerOptions":{"target":"ES2022","useDefineForClassFields":true}}`,
 		LogLevel:          api.LogLevelSilent,
+		Plugins:           plugins,
 	})
 	if len(result.Errors) > 0 {
 		lines := api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage})
@@ -79,4 +86,13 @@ func (t target) build(root, version string) ([]byte, error) {
 		return nil, fmt.Errorf("got %d files, want 1", len(result.OutputFiles))
 	}
 	return result.OutputFiles[0].Contents, nil
+}
+
+// lite resolves imports of emit.ts to the file at path.
+func lite(path string) api.Plugin {
+	return api.Plugin{Name: "lite", Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: `^\./emit$`}, func(api.OnResolveArgs) (api.OnResolveResult, error) {
+			return api.OnResolveResult{Path: path}, nil
+		})
+	}}
 }

@@ -1,0 +1,108 @@
+import { config, guard } from './core'
+import { uuid7 } from './ids'
+import { get, keysOf, set } from './store'
+import type { EventFields } from './types'
+
+// What the page-view build has instead of emit.ts and the modules behind it:
+// the same storage keys, ids and wire format, so that a site may use both
+// builds, without consent dialogues, batching or a writer for hostile values.
+
+declare const VERSION: string
+
+const enum Limit {
+  Idle = 18e5,
+  UnderWay = 15e3,
+}
+
+let referrer = document.referrer
+export const setReferrer = (url: string): void => {
+  referrer = url
+}
+
+const key = (kind: string): string => 'hly_' + kind + config.tenant
+
+/** Sends a stored batch; it stays, with the time, until it is answered for good. */
+const send = guard((name: string): void => {
+  const { tenant, endpoint, key: publicKey } = config
+  const [, ids, body] = get(name).split('\n')
+  const keep = (sign: number): void => set(name, [sign * Date.now(), ids, body].join('\n'))
+  keep(-1)
+  fetch(endpoint + '/e?t=' + tenant + (publicKey ? '&key=' + publicKey : ''), {
+    method: 'POST',
+    body: '{"tenant":"' + tenant + '","sentAt":' + Date.now() + ',' + body,
+    keepalive: true,
+    credentials: 'omit',
+  }).then(
+    ({ status }) => (status === 429 || status > 499 ? keep(1) : set(name, '')),
+    () => keep(1),
+  )
+})
+
+/** Whether anything may be captured and stored. */
+const allowed = (): boolean => {
+  const { globalPrivacyControl: gpc, doNotTrack: dnt } = navigator as Navigator & {
+    globalPrivacyControl?: boolean
+  }
+  const kept = get(key('c_'))
+  return kept
+    ? /^"granted|analytics":(true|"granted)/.test(kept)
+    : !gpc && dnt !== '1' && (config.consent ?? 'granted') === 'granted'
+}
+
+/** Take an event: it is stored and sent at once. */
+export const emit = guard((type: string, fields: EventFields = {}): void => {
+  if (!allowed()) return
+  const ts = Date.now()
+  const visitor = JSON.parse(get(key('')) || '{}')
+  const began = !visitor.s || Math.abs(ts - visitor.t) > Limit.Idle
+  visitor.a ||= uuid7(ts)
+  visitor.t = ts
+  if (began) {
+    visitor.s = uuid7(ts)
+    visitor.n = (visitor.n || 0) + 1
+  }
+  if (fields.userId) visitor.u = fields.userId
+  set(key(''), JSON.stringify(visitor))
+  const events = (began ? ['session', type] : [type]).map((kind, i, { length }) => ({
+    messageId: uuid7(ts),
+    type: kind,
+    ts,
+    anonymousId: visitor.a,
+    userId: visitor.u,
+    sessionId: visitor.s,
+    url: location.href,
+    path: location.pathname,
+    referrer,
+    title: document.title,
+    ...(i === length - 1 ? fields : { properties: { number: visitor.n } }),
+  }))
+  const context = {
+    library: { name: '@headlessly/js', version: VERSION },
+    locale: navigator.language,
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    screen: { width: screen.width, height: screen.height },
+    viewport: { width: innerWidth, height: innerHeight },
+  }
+  const name = key('q_') + '_' + uuid7(ts)
+  set(
+    name,
+    '-' +
+      ts +
+      '\n' +
+      events.map(({ messageId }) => messageId) +
+      '\n' +
+      JSON.stringify({ context, events }).slice(1),
+  )
+  send(name)
+})
+
+/** Send what earlier pages could not. */
+export const drain = (): void => {
+  for (const name of keysOf(key('q_') + '_')) {
+    const time = Number.parseInt(get(name), 10)
+    if (time > 0 || Date.now() + time > Limit.UnderWay) send(name)
+  }
+}
+
+/** Capture nothing from now on, here and on later pages. */
+export const optOut = (): void => set(key('c_'), '"denied"')
