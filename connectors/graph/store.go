@@ -21,7 +21,8 @@ type Store struct {
 	names  names
 	types  *Types
 	ids    *ids
-	stream jetstream.Stream
+	stream jetstream.Stream // the truth
+	state  jetstream.Stream // cursors and what hooks keep
 
 	viewing    sync.RWMutex // held by queries, so that their projection stays open
 	projection atomic.Pointer[projection]
@@ -55,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the graph's projection: %w", err)
 	}
-	if s.stream, err = openStreams(ctx, s.cfg, s.names); err != nil {
+	if s.stream, s.state, err = openStreams(ctx, s.cfg, s.names); err != nil {
 		return nil, err
 	}
 	if s.wire, err = newWire(s.cfg.JetStream.Conn(), s.stream); err != nil {
@@ -85,6 +86,8 @@ func (s *Store) Close() error {
 		s.stop()
 		s.running.Wait()
 		s.wire.close()
+		s.viewing.Lock() // queries under way end first
+		defer s.viewing.Unlock()
 		s.projection.Load().close()
 	})
 	return nil

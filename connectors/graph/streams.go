@@ -11,7 +11,7 @@ import (
 
 // openStreams makes the streams or takes the ones that are there, as long as
 // they keep the promises. An operator's own limits are left alone.
-func openStreams(ctx context.Context, cfg Config, n names) (graph jetstream.Stream, err error) {
+func openStreams(ctx context.Context, cfg Config, n names) (graph, kept jetstream.Stream, err error) {
 	common := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: cfg.Replicas, AllowDirect: true,
 		Retention: jetstream.LimitsPolicy, MaxMsgs: -1, MaxBytes: -1,
@@ -24,12 +24,12 @@ func openStreams(ctx context.Context, cfg Config, n names) (graph jetstream.Stre
 	state.Name, state.Subjects, state.MaxMsgsPerSubject = n.state, []string{n.statePrefix + ">"}, 1
 
 	if graph, err = openStream(ctx, cfg.JetStream, events); err != nil {
-		return nil, fmt.Errorf("graph stream %s: %w", events.Name, err)
+		return nil, nil, fmt.Errorf("graph stream %s: %w", events.Name, err)
 	}
-	if _, err = openStream(ctx, cfg.JetStream, state); err != nil {
-		return nil, fmt.Errorf("graph stream %s: %w", state.Name, err)
+	if kept, err = openStream(ctx, cfg.JetStream, state); err != nil {
+		return nil, nil, fmt.Errorf("graph stream %s: %w", state.Name, err)
 	}
-	return graph, nil
+	return graph, kept, nil
 }
 
 func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {

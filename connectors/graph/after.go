@@ -1,0 +1,297 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Happened is an event as an after hook sees it.
+type Happened struct {
+	Event *Event
+	// Entity is the entity after the event; as it was last, for a deletion.
+	Entity *Entity
+	scope  *Scope
+}
+
+// Graph is the graph as the hook acts on it, in the event's tenant and by its
+// actor: the $ of a hook. What it does names the event as its cause, and hooks
+// that go on causing each other are stopped.
+func (h *Happened) Graph() *Scope { return h.scope }
+
+// AfterFunc is an after hook. It gets each event at least once, and those of
+// one entity in order. An error has it called again later; after
+// Config.HookAttempts the event is parked and the next one comes.
+type AfterFunc func(ctx context.Context, h *Happened) error
+
+// Subscription is what an after hook wants.
+type Subscription struct {
+	// Name is under which its cursor is kept, for good: letters, digits,
+	// hyphens and underscores. One process at a time runs a name. The first
+	// time, it starts with events from then on.
+	Name   string
+	Events []string // patterns, as in [Match]
+	Tenant string   // "" for every tenant
+}
+
+// After registers an after hook by a type and its name, such as "connected".
+func (s *Store) After(ctx context.Context, name, typ, hook string, f AfterFunc) (remove func(), err error) {
+	t, err := s.types.Lookup(typ)
+	if err != nil {
+		return nil, err
+	}
+	phase, event, err := t.HookName(hook)
+	if err == nil && phase != After {
+		err = invalid(typ, "", "%s is a before hook; an after hook is a verb's past", hook)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.Subscribe(ctx, Subscription{Name: name, Events: []string{t.Name + "." + event}}, f)
+}
+
+// Subscribe runs f with events until remove is called or the graph is closed.
+// When it returns, the cursor is stored: no event from now on is missed. remove
+// waits until f is not running and must not be called from within it.
+func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (remove func(), err error) {
+	if !readerName.MatchString(sub.Name) {
+		return nil, invalid("", "name", "name: %q, want letters, digits, hyphens and underscores", sub.Name)
+	}
+	owner, err := s.ids.make("")
+	if err != nil {
+		return nil, err
+	}
+	now, _ := s.projection.Load().position()
+	d := &durable{s: s, name: sub.Name, owner: owner}
+	if err := d.begin(ctx, now); err != nil {
+		return nil, err
+	}
+	run, stop := context.WithCancel(s.ctx)
+	done := make(chan struct{})
+	s.running.Add(1)
+	go func() { //nolint:contextcheck // it runs until the graph is closed, not until ctx ends
+		defer s.running.Done()
+		defer close(done)
+		(&reader{durable: d, sub: sub, f: f}).run(run)
+	}()
+	return func() { stop(); <-done }, nil
+}
+
+// reader runs one subscription.
+type reader struct {
+	*durable
+	sub Subscription
+	f   AfterFunc
+}
+
+// run works while the cursor is ours, and waits for it while it is not.
+func (r *reader) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if r.acquire(ctx) != nil {
+			return
+		}
+		err := r.lead(ctx)
+		if !errors.Is(err, errNotOwner) {
+			r.release(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			r.s.cfg.Logger.Warn("graph.hook", slog.String("hook", r.name), slog.Any("error", err))
+			select {
+			case <-ctx.Done():
+			case <-time.After(r.s.cfg.LeaseFor / 8):
+			}
+		}
+	}
+}
+
+// lead handles pages of events and moves the cursor behind each.
+func (r *reader) lead(ctx context.Context) error {
+	for ctx.Err() == nil {
+		page, upTo, err := r.s.eventsAfter(ctx, r.sub.Tenant, r.at.Seq)
+		if err != nil {
+			return err
+		}
+		page = slices.DeleteFunc(page, func(e *Event) bool { return !Match(r.sub.Events, e.Name) })
+		if err := r.keeping(ctx, func(ctx context.Context) error { return r.handle(ctx, page) }); err != nil {
+			return err
+		}
+		if len(page) > 0 || upTo >= r.at.Seq+followPage {
+			if err := r.save(ctx, position{Seq: upTo, Owner: r.owner}); err != nil {
+				return err
+			}
+		}
+		if err := r.keeping(ctx, func(ctx context.Context) error { return r.s.news(ctx, upTo) }); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// keeping runs f and keeps the lease alive meanwhile. When the lease is lost, f
+// is cancelled.
+func (r *reader) keeping(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	beat := time.NewTicker(max(r.s.cfg.LeaseFor/3, time.Millisecond))
+	defer beat.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-beat.C:
+			if err := r.save(ctx, r.at); err != nil {
+				cancel()
+				<-done
+				return err
+			}
+		}
+	}
+}
+
+// lanes is how many entities' events a hook gets at the same time.
+const lanes = 4
+
+// handle gives a page to the hook: events of one entity one after the other,
+// of several entities at the same time.
+func (r *reader) handle(ctx context.Context, page []*Event) error {
+	var order []string
+	queues := map[string][]*Event{}
+	for _, e := range page {
+		key := e.Tenant + "/" + e.Target
+		if queues[key] == nil {
+			order = append(order, key)
+		}
+		queues[key] = append(queues[key], e)
+	}
+	work := make(chan []*Event)
+	errs := make([]error, lanes)
+	var group sync.WaitGroup
+	for i := range lanes {
+		group.Go(func() {
+			for queue := range work {
+				for _, e := range queue {
+					if errs[i] == nil {
+						errs[i] = r.deliver(ctx, e)
+					}
+				}
+			}
+		})
+	}
+	for _, key := range order {
+		work <- queues[key]
+	}
+	close(work)
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// deliver calls the hook with one event until it takes it, or parks the event.
+func (r *reader) deliver(ctx context.Context, e *Event) error {
+	pause := r.s.cfg.HookPause
+	for attempt := 1; ; attempt++ {
+		err := r.call(ctx, e)
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.s.cfg.Logger.Warn("graph.hook_failed", slog.String("hook", r.name), slog.String("event", e.ID), slog.Int("attempt", attempt), slog.Any("error", err))
+		if attempt >= r.s.cfg.HookAttempts {
+			return r.park(ctx, e, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+			pause = min(2*pause, time.Minute)
+		}
+	}
+}
+
+// call runs the hook once. A panic counts as an error.
+func (r *reader) call(ctx context.Context, e *Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the hook panicked: %v", p)
+		}
+	}()
+	h, err := r.s.happened(ctx, e)
+	if err != nil {
+		return err
+	}
+	return r.f(ctx, h)
+}
+
+// happened reads what an event left.
+func (s *Store) happened(ctx context.Context, e *Event) (*Happened, error) {
+	sc, err := s.Scope(e.Tenant, e.Actor)
+	if err != nil {
+		return nil, err
+	}
+	p, release := s.view()
+	defer release()
+	t := s.types.byName[e.EntityType()]
+	if t == nil { // of a types file that is gone
+		t = &Type{Name: e.EntityType()}
+	}
+	st, err := s.stateAt(ctx, p, e.Tenant, t, e.Seq)
+	if err != nil {
+		return nil, err
+	}
+	return &Happened{Event: e, Entity: &st.Entity, scope: sc.because(e)}, nil
+}
+
+// Parked is an event that an after hook did not take.
+type Parked struct {
+	Hook     string `json:"hook"`
+	Seq      uint64 `json:"seq"`
+	Event    string `json:"event"` // its id
+	Attempts int    `json:"attempts"`
+	Error    string `json:"error"`
+}
+
+// park stores the event's place durably, so that the next one can come.
+func (r *reader) park(ctx context.Context, e *Event, cause error) error {
+	raw, err := json.Marshal(Parked{Hook: r.name, Seq: e.Seq, Event: e.ID, Attempts: r.s.cfg.HookAttempts, Error: cause.Error()})
+	if err != nil {
+		return err
+	}
+	if _, err := r.s.cfg.JetStream.Publish(ctx, r.parkedSubject(e.Seq), raw); err != nil {
+		return fmt.Errorf("park event %s: %w", e.ID, err)
+	}
+	r.s.cfg.Logger.Error("graph.hook_parked", slog.String("hook", r.name), slog.String("event", e.ID))
+	return nil
+}
+
+// Parked lists the events that an after hook did not take, oldest first.
+func (s *Store) Parked(ctx context.Context, hook string) ([]Parked, error) {
+	if !readerName.MatchString(hook) {
+		return nil, notFound("", "", "there is no hook %q", hook)
+	}
+	info, err := s.state.Info(ctx, jetstream.WithSubjectFilter(s.names.statePrefix+"parked."+hook+".*"))
+	if err != nil {
+		return nil, fmt.Errorf("parked events of %s: %w", hook, err)
+	}
+	var out []Parked
+	for subject := range info.State.Subjects {
+		m, err := s.state.GetLastMsgForSubject(ctx, subject)
+		if err != nil {
+			return nil, fmt.Errorf("parked events of %s: %w", hook, err)
+		}
+		var p Parked
+		if err := json.Unmarshal(m.Data, &p); err != nil {
+			return nil, fmt.Errorf("parked event %s: %w", strings.TrimPrefix(subject, s.names.statePrefix), err)
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b Parked) int { return int(a.Seq) - int(b.Seq) })
+	return out, nil
+}
