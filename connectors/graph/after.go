@@ -61,7 +61,7 @@ func (s *Store) After(ctx context.Context, name, typ, hook string, f AfterFunc) 
 // Subscribe runs f with events until remove is called or the graph is closed.
 // When it returns, the cursor is stored: no event from now on is missed. remove
 // waits until f is not running and must not be called from within it.
-func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (remove func(), err error) {
+func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (remove func(), err error) { //nolint:contextcheck // it runs until the graph is closed, not until ctx ends
 	if !readerName.MatchString(sub.Name) {
 		return nil, invalid("", "name", "name: %q, want letters, digits, hyphens and underscores", sub.Name)
 	}
@@ -77,7 +77,7 @@ func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (r
 	run, stop := context.WithCancel(s.ctx)
 	done := make(chan struct{})
 	s.running.Add(1)
-	go func() { //nolint:contextcheck // it runs until the graph is closed, not until ctx ends
+	go func() {
 		defer s.running.Done()
 		defer close(done)
 		(&reader{durable: d, sub: sub, f: f}).run(run)
@@ -151,8 +151,7 @@ func (r *reader) keeping(ctx context.Context, f func(context.Context) error) err
 		case <-beat.C:
 			if err := r.save(ctx, r.at); err != nil {
 				cancel()
-				<-done
-				return err
+				return errors.Join(err, <-done)
 			}
 		}
 	}
@@ -200,7 +199,10 @@ func (r *reader) deliver(ctx context.Context, e *Event) error {
 	pause := r.s.cfg.HookPause
 	for attempt := 1; ; attempt++ {
 		err := r.call(ctx, e)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		r.s.cfg.Logger.Warn("graph.hook_failed", slog.String("hook", r.name), slog.String("event", e.ID), slog.Int("attempt", attempt), slog.Any("error", err))

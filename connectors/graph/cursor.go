@@ -51,8 +51,12 @@ func (d *durable) load(ctx context.Context) (position, uint64, error) {
 	return at, m.Sequence, nil
 }
 
-// save stores the cursor unless somebody else has.
+// save stores the cursor unless somebody else has. It is not cut short by the
+// end of ctx: an answer that is not awaited would leave rev behind what is
+// stored, and what is done would be done again.
 func (d *durable) save(ctx context.Context, at position) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWait)
+	defer cancel()
 	raw, err := json.Marshal(at)
 	if err != nil {
 		return err
@@ -111,8 +115,6 @@ func (d *durable) acquire(ctx context.Context) error {
 
 // release lets another process take over at once.
 func (d *durable) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWait)
-	defer cancel()
 	_ = d.save(ctx, position{Seq: d.at.Seq}) // the lease runs out otherwise
 }
 
