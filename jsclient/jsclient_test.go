@@ -56,13 +56,15 @@ func gzipped(t testing.TB, b []byte) int {
 	return buf.Len()
 }
 
-func TestTheFullScriptStaysWithinItsSize(t *testing.T) {
-	v, ok := jsclient.Script(jsclient.Full)
-	if !ok {
-		t.Fatal("no full script")
-	}
-	if got, want := gzipped(t, v.JS), 9000; got > want {
-		t.Errorf("got %d bytes gzip -9, want at most %d", got, want)
+func TestTheScriptsStayWithinTheirSizes(t *testing.T) {
+	for name, want := range map[string]int{jsclient.Full: 9000, jsclient.Pageviews: 2200} {
+		v, ok := jsclient.Script(name)
+		if !ok {
+			t.Fatalf("no script %q", name)
+		}
+		if got := gzipped(t, v.JS); got > want {
+			t.Errorf("%s: got %d bytes gzip -9, want at most %d", name, got, want)
+		}
 	}
 }
 

@@ -1,3 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-export default defineConfig({ test: { include: ['test/unit/**/*.test.ts'] } })
+export default defineConfig({
+  define: { LITE: 'false', VERSION: '"test"' },
+  test: { include: ['test/unit/**/*.test.ts'] },
+})

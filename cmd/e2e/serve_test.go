@@ -145,8 +145,13 @@ func TestTheFolderOfAStoppedGatewayCanBeLookedAfter(t *testing.T) {
 	}
 	g.stop(t)
 	for _, c := range []struct{ command, want string }{
-		{"lake compact", "merged "}, {"lake expire", "snapshots forgotten"}, {"lake verify", "ok: 10 rows"}, {"lake status", "events"},
-		{"log inspect", `"frames": 5`}, {"log verify", "events"}, {"log export", `"Event":"Hello"`},
+		{"lake compact", "merged "},
+		{"lake expire", "snapshots forgotten"},
+		{"lake verify", "ok: 10 rows"},
+		{"lake status", "events"},
+		{"log inspect", `"frames": 5`},
+		{"log verify", "events"},
+		{"log export", `"Event":"Hello"`},
 	} {
 		if out := g.run(t, strings.Fields(c.command)...); !strings.Contains(out, c.want) {
 			t.Errorf("headlessly %s: no %q in\n%s", c.command, c.want, out)

@@ -14,7 +14,7 @@ import (
 func main() {
 	if err := run("."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 

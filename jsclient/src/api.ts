@@ -5,10 +5,7 @@ import { drain, flush } from './queue'
 import type { Api, Config } from './types'
 import { change, current, forget } from './visitor'
 
-const enum Limit {
-  /** Calls held before init. */
-  Early = 200,
-}
+/** Calls made before init. */
 const early: (() => void)[] = []
 const clocks: Record<string, number> = {}
 
@@ -79,7 +76,7 @@ export const assemble = (target: object, api: object): object => {
     const call = guard(fn)
     ;(target as Record<string, unknown>)[name] = (...args: unknown[]) => {
       if (config.tenant || /^(init|on)$/.test(name)) return call(...args)
-      if (early.length < Limit.Early) early.push(() => call(...args))
+      early.push(() => call(...args))
       return /^get/.test(name) ? '' : Promise.resolve()
     }
   }

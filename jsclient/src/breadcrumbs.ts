@@ -13,7 +13,7 @@ export const addCrumb = (crumb: Breadcrumb): void => {
 }
 
 /** An address without what may be private in it. */
-const bare = (url: unknown): string => ('' + url).replace(/[?#].*/s, '').slice(0, 300)
+const bare = (url: unknown): string => ('' + url).replace(/[?#].*/s, '')
 
 const requested = (category: string, method: unknown, url: unknown, status_code?: number): void => {
   if (('' + url).startsWith(config.endpoint + '/e?')) return

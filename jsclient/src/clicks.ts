@@ -67,7 +67,7 @@ export const clicks = (): void => {
   listen(document, 'click auxclick', click)
   listen(document, 'copy', ({ target }) => {
     if (wants('clicks') && !ignored(target as Element)) {
-      tell('copy', target as Element, { text: undefined, length: ('' + getSelection()).length })
+      tell('copy', target as Element, { length: ('' + getSelection()).length })
     }
   })
 }

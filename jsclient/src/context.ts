@@ -12,7 +12,7 @@ export const campaignOf = (url: string, referrer: string): Touch | undefined => 
     const [, utm, click] = /^utm_(\w+)$|^((g|fb|tt|tw)clid|msclkid|[gw]braid|li_fat_id)$/.exec(key) || []
     if (utm || click) touch[utm === 'campaign' ? 'name' : utm || key] = value.slice(0, 200)
   }
-  return Object.keys(touch)[0] ? { ...touch, referrer: referrer.slice(0, 300) } : undefined
+  return Object.keys(touch)[0] ? { ...touch, referrer } : undefined
 }
 
 /**

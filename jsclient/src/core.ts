@@ -1,5 +1,8 @@
 import type { Auto, Config, EventFields } from './types'
 
+/** Whether this is the page-view build; set when it is built. */
+declare const LITE: boolean
+
 // What every module shares. There is one client a page: two would fight over
 // the same listeners, storage and network budget.
 
@@ -49,7 +52,7 @@ export const subscribe = (name: string, fn: Listener): (() => void) => {
 
 /** Tells those who listen: event, ack, drop to the page; hide and leave among our own modules. */
 export const report = (name: string, ...args: unknown[]): void => {
-  if (on(config.debug)) console.debug('[headlessly]', name, ...args)
+  if (!LITE && on(config.debug)) console.debug('[hly]', name, ...args)
   for (const fn of listeners[name] || []) fn(...(args as never[]))
 }
 

@@ -11,7 +11,6 @@ const tell = (event: string, form: HTMLFormElement, lastField?: string): void =>
     event,
     properties: {
       id: form.getAttribute('id'),
-      name: form.getAttribute('name'),
       action: origin + pathname,
       selector: selectorOf(form),
       touched: touched.get(form)?.size || 0,

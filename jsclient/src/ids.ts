@@ -5,12 +5,12 @@ let seq = 0
 export const uuid7 = (ms: number): string => {
   seq = ms === last ? seq + 1 : 0
   last = ms
-  // A 1, then twelve digits of time; a 1, then three of the sequence.
-  const digits = (ms + 2 ** 48).toString(16).slice(1) + (seq + 4096).toString(16).slice(-3)
+  // A 1 and twelve digits of time, then three of the sequence.
+  const digits = (ms + 2 ** 48).toString(16) + (seq + 4096).toString(16).slice(-3)
   const random = crypto.getRandomValues(new Uint8Array(32))
   let i = 0
   return '########-####-7###-a###-############'.replace(
     /#/g,
-    () => digits[i++] || ((random[i] as number) & 15).toString(16),
+    () => digits[++i] || ((random[i] as number) & 15).toString(16),
   )
 }

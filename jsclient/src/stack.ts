@@ -52,7 +52,7 @@ export const exceptionsOf = (thrown: unknown, type: string, handled = false): Ex
     const value = message ?? (Object(error) === error ? encode(error) : String(error))
     chain.push({
       type: '' + (name || 'Error'),
-      value: ('' + value).slice(0, 2000),
+      value: '' + value,
       stacktrace: parseStack(stack),
       mechanism: { type: chain[0] ? 'chained' : type, handled },
     })

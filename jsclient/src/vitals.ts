@@ -98,6 +98,8 @@ let begin = 0
 let end = 0
 let worst = 0
 let blame = ''
+/** A page without shifts: 0, where the engine tells of them. */
+const stable = (): number => ('LayoutShift' in window ? 0 : -1)
 const shifted = (entries: Entry[]): void => {
   for (const { hadRecentInput, startTime, value, sources = [] } of entries) {
     if (hadRecentInput) continue
@@ -144,7 +146,8 @@ const restored = ({ persisted, timeStamp }: PageTransitionEvent): void => {
   kind = 'back-forward-cache'
   hiddenAt = Limit.Never
   told = {}
-  sum = cls = 0
+  sum = 0
+  cls = stable()
   inp = -1
   longest = []
   before = count()
@@ -175,7 +178,7 @@ export const vitals = (): void => {
   observe('paint', (entries) => {
     for (const { name, startTime } of entries) {
       if (name !== 'first-contentful-paint') continue
-      cls = Math.max(cls, 0)
+      cls = Math.max(cls, stable())
       if (startTime < hiddenAt) tell('FCP', sinceStart(startTime))
     }
   })

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -36,6 +37,7 @@ var targets = []target{ //nolint:gochecknoglobals // a constant table
 	{entry: "pageview.ts", name: "pageviews.js", format: api.FormatIIFE, platform: api.PlatformBrowser, lite: true},
 	{entry: "stub.ts", name: "stub.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
 	{entry: "index.ts", name: "index.js", format: api.FormatESModule, platform: api.PlatformBrowser},
+	{entry: "node.ts", name: "node.js", format: api.FormatESModule, platform: api.PlatformNode},
 }
 
 // Build builds every file from the sources in root (the jsclient folder).
@@ -72,7 +74,7 @@ func (t target) build(root, version string) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MangleProps:       "^_[a-z]",
-		Define:            map[string]string{"VERSION": `"` + version + `"`},
+		Define:            map[string]string{"VERSION": `"` + version + `"`, "LITE": strconv.FormatBool(t.lite)},
 		LegalComments:     api.LegalCommentsNone,
 		TsconfigRaw:       `{"compilerOptions":{"target":"ES2022","useDefineForClassFields":true}}`,
 		LogLevel:          api.LogLevelSilent,

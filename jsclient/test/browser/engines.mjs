@@ -94,6 +94,8 @@ const startWebKit = async () => {
       if (i > 20) throw error
     }
   }
+  // The first window stays: the session ends with the last one, and new ones are opened from it.
+  const first = await call('GET', session + '/window')
   // One command at a time: the window has to be the current one meanwhile.
   let turn = Promise.resolve()
   const inWindow = (handle, fn) => {
@@ -107,9 +109,7 @@ const startWebKit = async () => {
   return {
     name: 'webkit',
     async page() {
-      const opened = turn.then(() => call('POST', session + '/window/new', { type: 'tab' }))
-      turn = opened
-      const { handle } = await opened
+      const { handle } = await inWindow(first, () => call('POST', session + '/window/new', { type: 'tab' }))
       const evaluate = (expression) =>
         inWindow(handle, () =>
           call('POST', session + '/execute/async', {

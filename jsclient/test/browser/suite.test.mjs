@@ -426,7 +426,7 @@ describe('browsers', { concurrency: 3, timeout: 230000 }, () => {
         await t.page.goto(t.site.origin + '/a.html')
         await sleep(1300)
         const outcome = await t.page.evaluate(`(async () => {
-        const no = () => { throw new Error('hostile') }
+        const no = () => { throw new Error('hostile') }; const own = { ...{ stringify: JSON.stringify, parse: JSON.parse } }
         const cycle = {}; cycle.self = cycle
         JSON.stringify = no; JSON.parse = no
         window.fetch = no
@@ -441,7 +441,7 @@ describe('browsers', { concurrency: 3, timeout: 230000 }, () => {
         headlessly.addBreadcrumb(null); headlessly.setTags(null); headlessly.on('event', no); headlessly.consent(null); headlessly.consent('granted')
         headlessly.track('Hostile end')
         await headlessly.flush()
-        delete Array.prototype.toJSON; delete Object.prototype.toJSON
+        delete Array.prototype.toJSON; delete Object.prototype.toJSON; Object.assign(JSON, own)
         return 'survived'
       })()`)
         assert.equal(outcome, 'survived')

@@ -1,0 +1,267 @@
+import { encode } from './encode'
+import { uuid7 } from './ids'
+import { exceptionsOf } from './stack'
+import type { CaptureOptions, Level, Properties } from './types'
+
+export type * from './types'
+
+declare const VERSION: string
+
+const enum Limit {
+  /** Events of one request. */
+  Batch = 500,
+  /** Characters of one request: well below the gateway's 4 MiB. */
+  Chars = 1_000_000,
+  /** Events kept while the gateway does not answer; older ones are dropped, and told. */
+  Queue = 50_000,
+  Wait = 60_000,
+  Timeout = 30_000,
+}
+
+/** How the server client is set up. */
+export interface NodeConfig {
+  tenant: string
+  /** Base address of the gateway, such as https://js.example.com. */
+  endpoint: string
+  /** A public or secret key, sent as a bearer token. */
+  key?: string
+  release?: string
+  environment?: string
+  /** Milliseconds that events may wait for company. 1000 by default. */
+  flushInterval?: number
+  /** Flush on SIGTERM and SIGINT before the process ends. true by default. */
+  handleSignals?: boolean
+  /** Change an event before it is queued, or return null to drop it. */
+  beforeSend?: (event: Properties) => Properties | null | undefined
+  /** For tests: another fetch. */
+  fetch?: typeof fetch
+}
+
+/** Whom and when a call is about; a server has many visitors, so each call says it. */
+export interface About {
+  userId?: string
+  anonymousId?: string
+  sessionId?: string
+  groupId?: string
+  /** Milliseconds since 1970; now by default. */
+  ts?: number
+  /** The id that makes a repeated call count once. */
+  messageId?: string
+  url?: string
+}
+
+type Listener = (ids: string[], reason?: string) => void
+
+/**
+ * The client for servers: the same calls as in the browser, with a last
+ * argument that says whom it is about. It batches, repeats what failed under the
+ * same ids, and delivers what waits on shutdown. No call throws or blocks.
+ */
+export class Headlessly {
+  private config: NodeConfig
+  private queue: { id: string; json: string }[] = []
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private sending: Promise<void> | undefined
+  private failures = 0
+  private pausedUntil = 0
+  private closed = false
+  private wake: (() => void) | undefined
+  private superProperties: Properties = {}
+  private scope: Record<string, Properties> = {}
+  private listeners: Record<string, Set<Listener>> = {}
+  private onSignal: ((signal: NodeJS.Signals) => void) | undefined
+
+  constructor(config: NodeConfig) {
+    this.config = config
+    if (config.handleSignals === false) return
+    this.onSignal = (signal) => {
+      void this.shutdown().then(() => process.kill(process.pid, signal))
+    }
+    process.once('SIGTERM', this.onSignal).once('SIGINT', this.onSignal)
+  }
+
+  track(event: string, properties?: Properties, about?: About): void {
+    this.emit('track', { event, properties }, about)
+  }
+  page(name?: string, properties?: Properties, about?: About): void {
+    this.emit('page', { properties: { name, ...properties } }, about)
+  }
+  identify(userId: string, traits?: Properties, about?: About): void {
+    this.emit('identify', { userId, traits }, about)
+  }
+  group(groupId: string, traits?: Properties, about?: About): void {
+    this.emit('group', { groupId, traits }, about)
+  }
+  alias(userId: string, about: About & { previousId: string }): void {
+    this.emit('alias', { userId }, about)
+  }
+  captureException(error: unknown, options: CaptureOptions = {}, about?: About): void {
+    const { tags, extra, level = 'error' } = options
+    const exception = exceptionsOf(error, 'generic', true)
+    const all = { ...this.scope.tags, ...tags }
+    this.emit('error', { ...this.scope, level, exception, tags: all, extra }, about)
+  }
+  captureMessage(message: string, level: Level = 'info', about?: About): void {
+    this.emit('message', { ...this.scope, message: String(message), level }, about)
+  }
+  setTag(name: string, value: string): void {
+    this.setTags({ [name]: value })
+  }
+  setTags(tags: Record<string, string>): void {
+    this.scope.tags = { ...this.scope.tags, ...tags }
+  }
+  setContext(name: string, context: Properties | null): void {
+    this.scope.contexts = { ...this.scope.contexts, [name]: context ?? undefined }
+  }
+  /** Properties to add to every later event. */
+  register(properties: Properties): void {
+    this.superProperties = { ...this.superProperties, ...properties }
+  }
+  unregister(name: string): void {
+    delete this.superProperties[name]
+  }
+  /** `ack`: ids that a 202 confirmed. `drop`: ids given up, and why. Returns a function that unsubscribes. */
+  on(name: 'ack' | 'drop', fn: Listener): () => void {
+    this.listeners[name] ??= new Set()
+    const set = this.listeners[name].add(fn)
+    return () => void set.delete(fn)
+  }
+
+  /** Resolves when everything that waits now has its answer. */
+  async flush(): Promise<void> {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    this.sending ??= this.work().finally(() => {
+      this.sending = undefined
+    })
+    await this.sending
+  }
+
+  /** Takes no more events, and waits up to ms for the answers. Events that are left then are told as dropped. */
+  async shutdown(ms = 10_000): Promise<void> {
+    this.closed = true
+    if (this.onSignal) process.off('SIGTERM', this.onSignal).off('SIGINT', this.onSignal)
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms)
+    })
+    this.wake?.()
+    await Promise.race([this.flush(), patience])
+    clearTimeout(timer)
+    const left = this.queue.splice(0)
+    this.wake?.()
+    if (left[0]) this.report('drop', ids(left), 'shutdown')
+  }
+
+  private emit(type: string, fields: Properties, about: About = {}): void {
+    try {
+      if (this.closed) return
+      const ts = about.ts ?? Date.now()
+      let event: Properties | null | undefined = {
+        messageId: uuid7(ts),
+        type,
+        ts,
+        release: this.config.release,
+        environment: this.config.environment,
+        ...fields,
+        ...about,
+        properties: { ...this.superProperties, ...(fields.properties as Properties) },
+      }
+      if (this.config.beforeSend) event = this.config.beforeSend(event)
+      if (!event) return
+      this.queue.push({ id: String(event.messageId), json: encode(event) })
+      if (this.queue.length > Limit.Queue) this.report('drop', ids(this.queue.splice(0, 1)), 'full')
+      if (this.queue.length >= Limit.Batch) void this.flush()
+      else this.timer ??= setTimeout(() => void this.flush(), this.config.flushInterval ?? 1000).unref()
+    } catch {
+      // Never into the caller: what cannot be captured is not worth a request that fails.
+    }
+  }
+
+  /** Sends batch after batch until nothing waits. */
+  private async work(): Promise<void> {
+    while (this.queue[0]) {
+      const wait = this.pausedUntil - Date.now()
+      if (wait > 0) await this.pause(wait)
+      const batch = this.take()
+      if (!batch[0]) return
+      const after = await this.send(batch)
+      if (after === undefined) this.failures = 0
+      else {
+        this.queue.unshift(...batch)
+        const backoff = Math.min(2 ** this.failures++ * 500, Limit.Wait) * (0.5 + Math.random() / 2)
+        this.pausedUntil = Date.now() + Math.max(after * 1000, backoff)
+      }
+    }
+  }
+
+  /** Waits, but not beyond a shutdown's first try. */
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      if (!this.closed) timer.unref()
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  private take(): { id: string; json: string }[] {
+    let chars = 0
+    let count = 0
+    for (const { json } of this.queue) {
+      chars += json.length
+      if (count >= Limit.Batch || (count && chars > Limit.Chars)) break
+      count++
+    }
+    return this.queue.splice(0, count)
+  }
+
+  /** Seconds to wait at least before this batch is sent again; undefined when it is done with. */
+  private async send(batch: { id: string; json: string }[]): Promise<number | undefined> {
+    const { tenant, endpoint, key } = this.config
+    const library = { name: '@headlessly/node', version: VERSION }
+    const head = `{"tenant":${JSON.stringify(tenant)},"sentAt":${Date.now()},"context":${JSON.stringify({ library })},"events":[`
+    let response: Response
+    try {
+      response = await (this.config.fetch ?? fetch)(`${endpoint}/e?t=${encodeURIComponent(tenant)}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', ...(key && { Authorization: `Bearer ${key}` }) },
+        body: head + batch.map(({ json }) => json).join(',') + ']}',
+        signal: AbortSignal.timeout(Limit.Timeout),
+      })
+    } catch {
+      return 0
+    }
+    const answer = (await response.json().catch(() => ({}))) as {
+      rejected?: { index: number; error: string }[]
+    }
+    const { status } = response
+    if (status === 408 || status === 429 || status > 499)
+      return Number(response.headers.get('Retry-After')) || 0
+    if (!response.ok) {
+      this.report('drop', ids(batch), `status ${status}`)
+      return
+    }
+    const refused = new Set<number>()
+    for (const { index, error } of answer.rejected ?? []) {
+      refused.add(index)
+      this.report('drop', ids(batch.slice(index, index + 1)), error)
+    }
+    this.report('ack', ids(batch.filter((_, i) => !refused.has(i))))
+    return
+  }
+
+  private report(name: string, messageIds: string[], reason?: string): void {
+    for (const fn of this.listeners[name] ?? []) {
+      try {
+        fn(messageIds, reason)
+      } catch {
+        // A listener's fault is its own.
+      }
+    }
+  }
+}
+
+const ids = (batch: { id: string }[]): string[] => batch.map(({ id }) => id)
