@@ -21,7 +21,7 @@ import (
 type catalog struct {
 	icecat.Catalog
 
-	fs   *durableFS   // nil for an object store
+	fs   *durableFS   // for tables in a folder
 	step func(string) // see WithSteps
 }
 
@@ -29,10 +29,8 @@ type catalog struct {
 // that moved between its read and its write as a plain error that Iceberg's
 // retry loop does not know as a conflict.
 func (c *catalog) CommitTable(ctx context.Context, id table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
-	if c.fs != nil {
-		if err := c.fs.settle(); err != nil {
-			return nil, "", fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
-		}
+	if err := c.fs.settle(); err != nil {
+		return nil, "", fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
 	}
 	c.step("catalog")
 	meta, loc, err := c.Catalog.CommitTable(ctx, id, reqs, updates)
@@ -43,12 +41,17 @@ func (c *catalog) CommitTable(ctx context.Context, id table.Identifier, reqs []t
 		return nil, "", err
 	}
 	c.step("recorded")
-	if c.fs != nil {
+	if inFolder(loc) {
 		if err := syncMetadata(loc); err != nil {
 			return nil, "", err
 		}
 	}
 	return meta, loc, nil
+}
+
+// inFolder says whether a location is on this machine's disk.
+func inFolder(location string) bool {
+	return strings.HasPrefix(location, "file:") || !strings.Contains(location, "://")
 }
 
 // syncMetadata makes the metadata file that the catalog wrote durable.
@@ -73,7 +76,7 @@ func (c *catalog) LoadTable(ctx context.Context, id table.Identifier) (*table.Ta
 		return nil, err
 	}
 	fsF := t.FS
-	if c.fs != nil {
+	if inFolder(t.Location()) {
 		fsF = func(context.Context) (iceio.IO, error) { return c.fs, nil }
 	}
 	return table.New(t.Identifier(), t.Metadata(), t.MetadataLocation(), fsF, c), nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -15,6 +16,13 @@ import (
 type Config struct {
 	// Dir holds the catalog (catalog.db) and, under warehouse/, the tables.
 	Dir string
+	// Catalog is where tables are registered and S3 how their warehouse is
+	// reached; by default a SQLite file and a folder, both in Dir.
+	Catalog CatalogConfig
+	S3      S3Config
+	// CacheBytes bounds the copies of an object store's files that queries
+	// read, under Dir/cache. Default 4 GiB.
+	CacheBytes int64
 	// Shard names the part of the log this lake's writer follows; it is part
 	// of the key under which a commit notes its log range. Default "00".
 	Shard string
@@ -49,6 +57,31 @@ type Config struct {
 
 	Clock  headlessly.Clock // default headlessly.SystemClock
 	Logger *slog.Logger     // default discards
+}
+
+// CatalogConfig names an Iceberg REST catalog, such as Cloudflare R2 Data
+// Catalog, Lakekeeper, Polaris, Nessie or Glue's REST endpoint. The zero value
+// is the SQLite catalog.
+type CatalogConfig struct {
+	URI       string            // "" for SQLite
+	Warehouse string            // name or location that the catalog knows the warehouse by
+	Prefix    string            // path prefix, where the catalog does not tell it
+	Token     headlessly.Secret // bearer token
+	// Credential is "<client id>:<client secret>" for catalogs that want
+	// OAuth 2; AuthURI is where, and Scope what for.
+	Credential headlessly.Secret
+	AuthURI    string
+	Scope      string
+}
+
+// S3Config reaches an S3 object store. What is empty comes from the catalog
+// (vended credentials) or the process's AWS environment.
+type S3Config struct {
+	Endpoint        string // for stores other than AWS; path style follows from it
+	Region          string
+	AccessKeyID     string
+	SecretAccessKey headlessly.Secret
+	SessionToken    headlessly.Secret
 }
 
 // Maintenance keeps the cost of commits and queries from growing with the
@@ -89,6 +122,7 @@ func Default(dir string) Config { return Config{Dir: dir}.withDefaults() }
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Shard, "00")
+	setDefault(&c.CacheBytes, 4<<30)
 	setDefault(&c.CommitInterval, 10*time.Second)
 	setDefault(&c.MaxBatchBytes, 64<<20)
 	setDefault(&c.DedupeWindow, 1<<19)
@@ -127,6 +161,17 @@ func (c Config) Validate() error {
 	if c.Dir == "" {
 		fault("dir", "is empty; name the folder of the catalog")
 	}
+	for field, text := range map[string]string{"catalog.uri": c.Catalog.URI, "catalog.authUri": c.Catalog.AuthURI, "s3.endpoint": c.S3.Endpoint} {
+		if u, err := url.Parse(text); text != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil) {
+			fault(field, "is not an http(s) URL without credentials")
+		}
+	}
+	if c.S3.SecretAccessKey.Set() != (c.S3.AccessKeyID != "") {
+		fault("s3", "has only one of accessKeyId and secretAccessKey")
+	}
+	if c.Catalog.Token.Set() && c.Catalog.Credential.Set() {
+		fault("catalog", "has both a token and a credential; keep one")
+	}
 	for i := range len(c.Shard) {
 		if b := c.Shard[i]; (b < '0' || b > '9') && (b < 'a' || b > 'z') && b != '-' {
 			fault("shard", "holds a character other than a-z, 0-9 and -")
@@ -135,7 +180,7 @@ func (c Config) Validate() error {
 	}
 	for field, n := range map[string]int64{
 		"commitInterval": int64(c.CommitInterval), "maxBatchBytes": c.MaxBatchBytes, "dedupeWindow": int64(c.DedupeWindow),
-		"parallel": int64(c.Parallel), "maintenance.every": int64(c.Maintenance.Every),
+		"parallel": int64(c.Parallel), "cacheBytes": c.CacheBytes, "maintenance.every": int64(c.Maintenance.Every),
 		"maintenance.keepSnapshots": int64(c.Maintenance.KeepSnapshots), "maintenance.orphanAge": int64(c.Maintenance.OrphanAge), "query.timeout": int64(c.Query.Timeout), "query.memoryBytes": c.Query.MemoryBytes,
 		"query.tempBytes": c.Query.TempBytes, "query.resultBytes": c.Query.ResultBytes, "query.maxRows": c.Query.MaxRows,
 		"query.threads": int64(c.Query.Threads), "query.concurrent": int64(c.Query.Concurrent),

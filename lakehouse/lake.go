@@ -20,8 +20,9 @@ const Namespace = "headlessly"
 // Lake is an open catalog with its tables. Safe for concurrent use.
 type Lake struct {
 	cfg     Config
-	db      *sql.DB
+	db      *sql.DB // nil with a REST catalog
 	cat     *catalog
+	cache   *objectCache
 	layouts []*layout
 	slots   chan struct{} // one per query that may run
 	tail    atomic.Pointer[tailSource]
@@ -47,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (*Lake, error) {
 		return nil, fmt.Errorf("temporary folder: %w", err)
 	}
 	path := filepath.Join(dir, "catalog.db")
-	if cfg.ReadOnly {
+	if cfg.ReadOnly && cfg.Catalog.URI == "" {
 		if _, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, ErrNotFound)
 		}
@@ -62,29 +63,47 @@ func Open(ctx context.Context, cfg Config) (*Lake, error) {
 		}
 		l.layouts = append(l.layouts, one)
 	}
-	if l.db, err = openSQLite(path, cfg.ReadOnly); err != nil {
-		return nil, err
+	l.cache = newObjectCache(filepath.Join(dir, "cache"), cfg.CacheBytes)
+	if cfg.Catalog.URI == "" {
+		if l.db, err = openSQLite(path, cfg.ReadOnly); err != nil {
+			return nil, err
+		}
+		l.cat, err = newSQLCatalog(l.db, filepath.Join(dir, "warehouse"), cfg.ReadOnly)
+	} else {
+		l.cat, err = newRESTCatalog(ctx, cfg)
 	}
-	if err := l.prepare(ctx); err != nil {
-		return nil, errors.Join(err, l.db.Close())
+	if err == nil {
+		err = l.prepare(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.closeAll())
 	}
 	return l, nil
 }
 
 // Close releases the catalog. Running queries fail.
 func (l *Lake) Close() error {
-	if err := errors.Join(l.cat.Catalog.(icecat.Closer).Close(), l.db.Close()); err != nil {
+	if err := l.closeAll(); err != nil {
 		return fmt.Errorf("close catalog: %w", err)
 	}
 	return nil
 }
 
-// prepare opens the catalog and makes what is missing in it.
-func (l *Lake) prepare(ctx context.Context) error {
-	var err error
-	if l.cat, err = newSQLCatalog(l.db, filepath.Join(l.cfg.Dir, "warehouse"), l.cfg.ReadOnly); err != nil {
-		return err
+func (l *Lake) closeAll() error {
+	var errs []error
+	if l.cat != nil {
+		if c, ok := l.cat.Catalog.(icecat.Closer); ok {
+			errs = append(errs, c.Close())
+		}
 	}
+	if l.db != nil {
+		errs = append(errs, l.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// prepare makes what is missing in the catalog.
+func (l *Lake) prepare(ctx context.Context) error {
 	if l.cfg.ReadOnly {
 		return nil
 	}

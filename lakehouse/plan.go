@@ -38,7 +38,7 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) 
 			}
 			out.Columns = append(out.Columns, wire.Column{ID: f.ID, Name: f.Name, Type: name})
 		}
-		if out.Files, err = l.planFiles(ctx, t, tenant, opts); err != nil {
+		if out.Files, err = l.planFiles(ctx, t, dir, tenant, opts); err != nil {
 			return nil, err
 		}
 		through, err := committedThrough(t, l.cfg.Shard)
@@ -60,8 +60,9 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) 
 	return tables, nil
 }
 
-// planFiles lists the local data files of a tenant.
-func (l *Lake) planFiles(ctx context.Context, t *table.Table, tenant string, opts QueryOptions) ([]string, error) {
+// planFiles lists the data files of a tenant. Those of an object store are
+// brought into dir.
+func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string, opts QueryOptions) ([]string, error) {
 	if t.CurrentSnapshot() == nil {
 		return nil, nil
 	}
@@ -80,6 +81,7 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, tenant string, opt
 		return nil, fmt.Errorf("plan %s: %w", t.Identifier()[1], err)
 	}
 	var files []string
+	var remote []iceberg.DataFile
 	seen := map[string]bool{}
 	for _, task := range tasks {
 		if seen[task.File.FilePath()] { // one task per range of a file
@@ -93,13 +95,18 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, tenant string, opt
 		if owner, ok := task.File.Partition()[partitionTenantID].(string); tenant != "" && (!ok || owner != tenant) {
 			return nil, fmt.Errorf("plan of tenant %s holds file %s of another", tenant, task.File.FilePath())
 		}
+		if !inFolder(task.File.FilePath()) {
+			remote = append(remote, task.File)
+			continue
+		}
 		path, err := localPath(task.File.FilePath())
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, path)
 	}
-	return files, nil
+	copies, err := l.cache.bring(ctx, t, dir, remote)
+	return append(files, copies...), err
 }
 
 // existed says whether the table had a snapshot at a time.

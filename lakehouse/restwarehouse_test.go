@@ -1,0 +1,100 @@
+package lakehouse_test
+
+import (
+	"database/sql"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"github.com/apache/iceberg-go"
+	icesql "github.com/apache/iceberg-go/catalog/sql"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/lakehouse"
+	"github.com/headlessly/headlessly/lakehouse/internal/laketest"
+)
+
+// restLake is a lake whose catalog is a REST service, here our stand-in, and
+// whose warehouse is a folder.
+func restLake(t testing.TB) (*lakehouse.Lake, *laketest.RESTCatalog) {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "rest.db")+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	inner, err := icesql.NewCatalog("standin", db, icesql.SQLite, iceberg.Properties{"warehouse": "file://" + filepath.Join(dir, "warehouse")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	standin := &laketest.RESTCatalog{Inner: inner, Token: "right"}
+	server := httptest.NewServer(standin.Handler())
+	t.Cleanup(server.Close)
+	lake := openLake(t, filepath.Join(dir, "data"), func(c *lakehouse.Config) {
+		c.Catalog = lakehouse.CatalogConfig{URI: server.URL, Token: headlessly.NewSecret("right")}
+	})
+	return lake, standin
+}
+
+func TestTablesLiveInARESTCatalog(t *testing.T) {
+	lake, _ := restLake(t)
+	manyFiles(t, lake, laketest.NewLog(), 3)
+	got := countIDs(t, lake)
+	wantOnce(t, got, "acme", 60)
+	if _, err := lake.Compact(t.Context(), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if s := status(t, lake); s.Files != 2 || s.Rows != 69 {
+		t.Errorf("got %+v", s)
+	}
+	wantSound(t, lake)
+}
+
+func TestAWrongTokenIsToldAtOnce(t *testing.T) {
+	_, standin := restLake(t)
+	server := httptest.NewServer(standin.Handler())
+	t.Cleanup(server.Close)
+	cfg := lakehouse.Default(t.TempDir())
+	cfg.Catalog = lakehouse.CatalogConfig{URI: server.URL, Token: headlessly.NewSecret("wrong")}
+	if _, err := lakehouse.Open(t.Context(), cfg); err == nil {
+		t.Fatal("the lake opened with a wrong token")
+	}
+}
+
+func TestRowsAreThereOnceWhateverTheCatalogAnswers(t *testing.T) {
+	for name, faults := range map[string][]laketest.Fault{
+		"unavailable":           {laketest.FailBefore, laketest.FailBefore},
+		"the answer is lost":    {laketest.FailAfter},
+		"lost again and again":  {laketest.FailAfter, laketest.FailBefore, laketest.FailAfter},
+		"conflict":              {laketest.Conflict, laketest.Conflict},
+		"conflict, then lost":   {laketest.Conflict, laketest.FailAfter},
+		"unavailable, then 409": {laketest.FailBefore, laketest.Conflict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lake, standin := restLake(t)
+			log := laketest.NewLog()
+			w, stop := startWriter(t, lake, log)
+			log.Append(laketest.Records("acme", 0, 10)...)
+			flush(t, w)
+			standin.Fail(faults...)
+			log.Append(laketest.Records("acme", 10, 20)...)
+			flush(t, w)
+			log.Append(laketest.Records("acme", 20, 30)...)
+			flush(t, w)
+			stop()
+			if n := standin.Left(); n != 0 {
+				t.Errorf("%d faults did not happen", n)
+			}
+			if n := len(filesOf(t, lake)); n != 3 {
+				t.Errorf("the table names %d files, want 3", n)
+			}
+			wantOnce(t, countIDs(t, lake), "acme", 30)
+			wantSound(t, lake)
+		})
+	}
+}
