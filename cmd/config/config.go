@@ -77,6 +77,31 @@ type Log struct {
 type Lakehouse struct {
 	CommitInterval time.Duration `yaml:"commitInterval"`
 	CommitSize     Size          `yaml:"commitSize"`
+	// Catalog is an Iceberg REST catalog (Cloudflare R2 Data Catalog, Lakekeeper,
+	// Polaris, Nessie) instead of the SQLite file; S3 is how its warehouse is
+	// reached where the catalog hands out no credentials.
+	Catalog Catalog `yaml:"catalog"`
+	S3      S3      `yaml:"s3"`
+}
+
+// Catalog is an Iceberg REST catalog.
+type Catalog struct {
+	URI        string            `yaml:"uri"`
+	Warehouse  string            `yaml:"warehouse"`
+	Prefix     string            `yaml:"prefix"`
+	Token      headlessly.Secret `yaml:"token"`
+	Credential headlessly.Secret `yaml:"credential"` // "id:secret" for OAuth 2
+	AuthURI    string            `yaml:"authUri"`
+	Scope      string            `yaml:"scope"`
+}
+
+// S3 is an object store.
+type S3 struct {
+	Endpoint        string            `yaml:"endpoint"` // for stores other than AWS
+	Region          string            `yaml:"region"`
+	AccessKeyID     string            `yaml:"accessKeyId"`
+	SecretAccessKey headlessly.Secret `yaml:"secretAccessKey"`
+	SessionToken    headlessly.Secret `yaml:"sessionToken"`
 }
 
 // Egress rules what the gateway may connect to.

@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,6 +157,34 @@ func TestTheFolderOfAStoppedGatewayCanBeLookedAfter(t *testing.T) {
 	} {
 		if out := g.run(t, strings.Fields(c.command)...); !strings.Contains(out, c.want) {
 			t.Errorf("headlessly %s: no %q in\n%s", c.command, c.want, out)
+		}
+	}
+}
+
+func TestTheIcebergCatalogIsForTheOperatorAlone(t *testing.T) {
+	g := newGateway(t, "")
+	raw, err := os.ReadFile(filepath.Join(g.dir, "credentials.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys struct{ SecretKey, AdminKey string }
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int{"": 401, keys.SecretKey: 403, keys.AdminKey: 200} {
+		req, err := http.NewRequest(http.MethodGet, "http://"+g.control+"/iceberg/v1/namespaces/headlessly/tables/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != want || want == 200 && !strings.Contains(string(body), `"metadata-location"`) {
+			t.Errorf("got %d %.300s, want %d", res.StatusCode, body, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,6 +137,8 @@ func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
 func LakeConfig(cfg *config.Config, logger *slog.Logger) lakehouse.Config {
 	c := lakehouse.Default(filepath.Join(cfg.Data, "lake"))
 	c.DedupeWindow = lakeDedupe
+	c.Catalog = lakehouse.CatalogConfig(cfg.Lakehouse.Catalog)
+	c.S3 = lakehouse.S3Config(cfg.Lakehouse.S3)
 	c.CommitInterval, c.MaxBatchBytes, c.Logger = cfg.Lakehouse.CommitInterval, int64(cfg.Lakehouse.CommitSize), logger
 	return c
 }
@@ -186,9 +189,24 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
 		Store: g.store, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
 	return err
+}
+
+// catalogAccess lets the admin key read the tables' metadata: a table holds
+// every tenant's rows.
+func (g *Gateway) catalogAccess(r *http.Request) (ok bool, status int, reason string) {
+	_, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	k, known := g.store.Authenticate(value)
+	switch {
+	case !known:
+		return false, http.StatusUnauthorized, "send Authorization: Bearer hly_admin_… (token in most clients)"
+	case k.Kind != headlessly.KeyAdmin:
+		return false, http.StatusForbidden, "a table holds every tenant's rows: the catalog wants an admin key (hly_admin_…)"
+	}
+	return true, 0, ""
 }
 
 func (g *Gateway) listen(ctx context.Context, addr string) (net.Listener, error) {
