@@ -138,7 +138,7 @@ func (c *committer) commit(f *frame) {
 	case err == nil:
 		l.stats.committed(records, size, l.cfg.Clock().Sub(start))
 		l.used.Add(int64(size))
-		l.recent.add(seq, l.cfg.Clock(), payload)
+		l.recent.add(seq, l.cfg.Clock(), f.data[headerSize:], records)
 		l.sawLast(seq)
 	case errors.Is(err, headlessly.ErrLogFailed):
 		l.fail(err)

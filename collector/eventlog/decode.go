@@ -81,14 +81,23 @@ func (d *decoder) decode(b []byte) ([]headlessly.Record, error) {
 			return nil, fmt.Errorf("decompress frame: %w", err)
 		}
 	}
-	if len(body) != raw || raw < count*entrySize {
-		return nil, fmt.Errorf("frame says %d bytes for %d records, has %d", raw, count, len(body))
+	if len(body) != raw {
+		return nil, fmt.Errorf("frame says %d bytes, has %d", raw, len(body))
 	}
-	data, table := body[:raw-count*entrySize], body[raw-count*entrySize:]
+	return split(body, count)
+}
+
+// split cuts a frame's body, its records' data and then their table, into
+// records that share its memory.
+func split(body []byte, count int) ([]headlessly.Record, error) {
+	if len(body) < count*entrySize {
+		return nil, fmt.Errorf("frame has %d bytes for %d records", len(body), count)
+	}
+	data, table := body[:len(body)-count*entrySize], body[len(body)-count*entrySize:]
 	records := make([]headlessly.Record, count)
 	start := 0
 	for i := range records {
-		end := int(le.Uint32(table[i*entrySize+1:]))
+		end := int(binary.LittleEndian.Uint32(table[i*entrySize+1:]))
 		if end < start || end > len(data) {
 			return nil, fmt.Errorf("frame record %d ends at %d, not in %d to %d", i, end, start, len(data))
 		}

@@ -101,9 +101,9 @@ func (r *reader) step(ctx context.Context) error {
 		return r.log.await(ctx, news, r.next)
 	}
 	r.next = max(r.next, r.log.trimmed.Load()+1)
-	if m, ok := r.log.recent.get(r.next); ok {
-		r.tries = 0
-		return r.frame(ctx, m)
+	if f, ok := r.log.recent.get(r.next); ok {
+		r.tries, r.next = 0, f.Seq+1
+		return r.give(f, nil)
 	}
 	before := r.next
 	if err := r.batch.get(ctx, r.request(), func(m stored) error { return r.frame(ctx, m) }); err != nil {

@@ -4,45 +4,55 @@ import (
 	"bytes"
 	"sync"
 	"time"
+
+	"github.com/headlessly/headlessly"
 )
 
 // recentBytes bounds the newest frames that are kept in memory. Readers that
 // keep up take their frames from here: through the store each of them would
 // make the server load whole blocks and keep them cached for ten seconds,
-// which at 50 MB/s is half a gigabyte.
+// which at 50 MB/s is half a gigabyte, and would decompress each frame again.
 const recentBytes = 16 << 20
 
-// recent holds the newest frames that this process has made durable.
+// recent holds the newest frames that this process has made durable. Readers
+// share their records' memory.
 type recent struct {
 	mu     sync.RWMutex
-	frames map[uint64]stored
-	order  []uint64 // as they were acknowledged, nearly ascending
+	frames map[uint64]headlessly.Frame
+	order  []recentFrame // as they were acknowledged, nearly ascending
 	bytes  int
 }
 
-// add keeps a copy of a durable frame.
-func (r *recent) add(seq uint64, at time.Time, payload []byte) {
-	m := stored{seq: seq, time: at, data: bytes.Clone(payload)}
+type recentFrame struct {
+	seq  uint64
+	size int
+}
+
+// add keeps a copy of a durable frame's body.
+func (r *recent) add(seq uint64, at time.Time, body []byte, count int) {
+	records, err := split(bytes.Clone(body), count)
+	if err != nil || count == 0 {
+		return // readers get it from the store, and learn there what is wrong
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.frames == nil {
-		r.frames = map[uint64]stored{}
+		r.frames = map[uint64]headlessly.Frame{}
 	}
-	r.frames[seq] = m
-	r.order = append(r.order, seq)
-	r.bytes += len(m.data)
+	r.frames[seq] = headlessly.Frame{Seq: seq, Time: at, Records: records}
+	r.order = append(r.order, recentFrame{seq, len(body)})
+	r.bytes += len(body)
 	for r.bytes > recentBytes && len(r.order) > 1 {
-		r.bytes -= len(r.frames[r.order[0]].data)
-		delete(r.frames, r.order[0])
+		r.bytes -= r.order[0].size
+		delete(r.frames, r.order[0].seq)
 		r.order = r.order[1:]
 	}
 }
 
-// get gives the frame with this sequence. Its bytes are shared and must not be
-// changed.
-func (r *recent) get(seq uint64) (stored, bool) {
+// get gives the frame with this sequence.
+func (r *recent) get(seq uint64) (headlessly.Frame, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	m, ok := r.frames[seq]
-	return m, ok
+	f, ok := r.frames[seq]
+	return f, ok
 }
