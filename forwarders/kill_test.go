@@ -169,7 +169,12 @@ func openParked(path string) (*diskParked, error) {
 		_ = d.Parked.Park(context.Background(), line.Park...)     // memory: never fails
 		_ = d.Parked.Remove(context.Background(), line.Remove...) // nor this
 	}
-	return d, scan.Err()
+	if err := scan.Err(); err != nil {
+		return nil, err
+	}
+	// A kill may have torn the last line: what comes next must not join it.
+	_, err = f.WriteString("\n")
+	return d, err
 }
 
 func (d *diskParked) write(line parkedLine) error {
