@@ -25,7 +25,7 @@ func TestALongQueryTellsItsProgress(t *testing.T) {
 		flush(t, w)
 	}
 	var most atomic.Int64 // in thousandths
-	rows, err := lake.Query(t.Context(), "acme", "SELECT sum(list_sum(list_transform(range(600000), lambda x: hash(url, x) % 7))) FROM events", lakehouse.QueryOptions{
+	rows, err := lake.Query(t.Context(), "acme", "SELECT sum(list_sum(list_transform(range(250000), lambda x: hash(url, x) % 7))) FROM events", lakehouse.QueryOptions{
 		Progress: func(share float64) { most.Store(max(most.Load(), int64(share*1000))) },
 	})
 	if err != nil {
