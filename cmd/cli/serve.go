@@ -65,9 +65,9 @@ requests are finished and the open frame is on disk before the process ends.`,
 
 // The gateway shares its machine with what it serves, so it trades a little
 // processor time for memory. Measured with bench's ingest load: gcPercent 50
-// instead of 100 took the peak from 730–757 MB to 604–626 MB, and softMemory from
-// there to 439 MB, neither with a loss of throughput above the noise of the
-// machine. Beyond softMemory the collector works harder, nothing fails. GOGC and
+// instead of 100 took the peak from 730–757 MB to 604–626 MB; on a later state,
+// softMemory took it from 729 MB to 439 and 491 MB. Neither cost throughput above
+// the noise of the machine. Beyond softMemory the collector works harder, nothing fails. GOGC and
 // GOMEMLIMIT override them.
 const (
 	gcPercent  = 50
