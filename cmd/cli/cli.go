@@ -60,7 +60,18 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 	})
 	//nolint:contextcheck // commands get theirs when they run
-	root.AddCommand(serveCommand(stdio), sqlCommand(stdio), sinksCommand(stdio), configCommand(stdio), connectCommand(stdio), statusCommand(stdio), tailCommand(stdio), lakeCommand(stdio), logCommand(stdio), workerCommand(stdio))
+	root.AddCommand(
+		serveCommand(stdio),
+		sqlCommand(stdio),
+		sinksCommand(stdio),
+		configCommand(stdio),
+		connectCommand(stdio),
+		statusCommand(stdio),
+		tailCommand(stdio),
+		lakeCommand(stdio),
+		logCommand(stdio),
+		workerCommand(stdio),
+	)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {

@@ -85,7 +85,14 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		return g, err
 	}
 	g.onClose(func(context.Context) error { return unlock() })
-	for _, open := range []func(context.Context) error{g.openStore, g.openLog, g.openLake, g.openRouter, g.openCollector, g.openControl} {
+	for _, open := range []func(context.Context) error{ // each stands on those before it
+		g.openStore,
+		g.openLog,
+		g.openLake,
+		g.openRouter,
+		g.openCollector,
+		g.openControl,
+	} {
 		if err := open(ctx); err != nil {
 			return g, err
 		}
