@@ -26,8 +26,12 @@
 //
 // # Sources
 //
-// The TypeScript is in src, one job a file; client.ts is the place to start.
-// go generate ./jsclient rebuilds dist (no npm needed); a test checks that dist
-// is what the sources give. npm ci && npm run check in this folder runs the
-// type checker, the linter and the unit tests.
+// The TypeScript is in src, one job a file: api.ts is the place to start,
+// full.ts lists what captures, emit.ts takes an event, queue.ts delivers it.
+// go generate ./jsclient rebuilds dist and the modules of the npm packages
+// (packages/js, packages/node; no npm needed); a test checks that the committed
+// files are what the sources give. npm ci && npm run check in this folder, the
+// root of an npm workspace, runs the type checker, the linter and the unit
+// tests; npm run types rewrites the packages' declarations; npm run browsers
+// runs the script in Chromium, Firefox and WebKit against the gateway's tables.
 package jsclient

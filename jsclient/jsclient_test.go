@@ -3,6 +3,7 @@ package jsclient_test
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,12 +21,12 @@ func TestTheCommittedFilesAreWhatTheSourcesGive(t *testing.T) {
 	built := map[string]bool{}
 	for _, f := range files {
 		built[f.Name] = true
-		got, err := os.ReadFile(filepath.Join("dist", f.Name))
+		got, err := os.ReadFile(filepath.FromSlash(f.Name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, f.Data) {
-			t.Errorf("dist/%s: got %d bytes, want %d from the sources: run go generate ./jsclient and commit", f.Name, len(got), len(f.Data))
+			t.Errorf("%s: got %d bytes, want %d from the sources: run go generate ./jsclient and commit", f.Name, len(got), len(f.Data))
 		}
 	}
 	entries, err := os.ReadDir("dist")
@@ -33,8 +34,24 @@ func TestTheCommittedFilesAreWhatTheSourcesGive(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() && !built[e.Name()] {
+		if !e.IsDir() && !built["dist/"+e.Name()] {
 			t.Errorf("dist/%s is not built from anything", e.Name())
+		}
+	}
+}
+
+func TestThePackagesCarryTheScriptsVersion(t *testing.T) {
+	for _, name := range []string{"js", "node"} {
+		b, err := os.ReadFile(filepath.Join("packages", name, "package.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p struct{ Version string }
+		if err := json.Unmarshal(b, &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Version != jsclient.Version {
+			t.Errorf("@headlessly/%s: got version %s, want %s", name, p.Version, jsclient.Version)
 		}
 	}
 }

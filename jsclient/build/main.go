@@ -1,4 +1,5 @@
-// Command build writes jsclient/dist from jsclient/src. Run it with
+// Command build writes jsclient/dist and the npm packages' modules from
+// jsclient/src. Run it with
 // go generate ./jsclient.
 package main
 
@@ -25,7 +26,7 @@ func run(root string) error {
 		return err
 	}
 	for _, f := range files {
-		name := filepath.Join(root, "dist", f.Name)
+		name := filepath.Join(root, filepath.FromSlash(f.Name))
 		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 			return fmt.Errorf("build: %w", err)
 		}

@@ -8,9 +8,9 @@ import type { EventFields } from './types'
 import { current, touch } from './visitor'
 
 /** The page before this one, also inside a single-page app. */
-let referrer = document.referrer
+let before: string | undefined
 export const setReferrer = (url: string): void => {
-  referrer = url
+  before = url
 }
 
 const queued = (type: string, place: EventFields, fields: EventFields): void => {
@@ -42,7 +42,7 @@ export const emit = (type: string, fields: EventFields = {}): void => {
     ts: now(),
     url: location.href,
     path: location.pathname,
-    referrer,
+    referrer: before ?? document.referrer,
     title: document.title,
   }
   whenGranted(() => {

@@ -1,7 +1,7 @@
 import { full } from './full'
-import type { Api, Config } from './types'
+import type { Api, Config } from './types.js'
 
-export type * from './types'
+export type * from './types.js'
 
 /** The client for pages that bundle it: `new Headlessly({ tenant, endpoint })`. A page has one: all instances share it. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: full gives the instance every call of Api

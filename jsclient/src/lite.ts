@@ -14,9 +14,9 @@ const enum Limit {
   UnderWay = 15e3,
 }
 
-let referrer = document.referrer
+let before: string | undefined
 export const setReferrer = (url: string): void => {
-  referrer = url
+  before = url
 }
 
 const key = (kind: string): string => 'hly_' + kind + config.tenant
@@ -72,7 +72,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
     sessionId: visitor.s,
     url: location.href,
     path: location.pathname,
-    referrer,
+    referrer: before ?? document.referrer,
     title: document.title,
     ...(i === length - 1 ? fields : { properties: { number: visitor.n } }),
   }))

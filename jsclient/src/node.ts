@@ -1,9 +1,9 @@
 import { encode } from './encode'
 import { uuid7 } from './ids'
 import { exceptionsOf } from './stack'
-import type { CaptureOptions, Level, Properties } from './types'
+import type { CaptureOptions, Level, Properties } from './types.js'
 
-export type * from './types'
+export type * from './types.js'
 
 declare const VERSION: string
 

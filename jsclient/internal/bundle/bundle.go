@@ -1,5 +1,5 @@
-// Package bundle builds the files under jsclient/dist from the TypeScript
-// sources. It is used by the generator (jsclient/build) and by the test that
+// Package bundle builds the script (jsclient/dist) and the npm packages'
+// modules (jsclient/packages/*/dist) from the TypeScript sources. It is used by the generator (jsclient/build) and by the test that
 // checks that the committed files are what the sources give; the gateway does
 // not import it.
 //
@@ -18,14 +18,14 @@ import (
 
 // File is one built file.
 type File struct {
-	Name string // relative to dist
+	Name string // relative to the jsclient folder
 	Data []byte
 }
 
 // target is one entry point and what becomes of it.
 type target struct {
 	entry    string // relative to src
-	name     string // relative to dist
+	name     string // relative to the jsclient folder
 	format   api.Format
 	platform api.Platform
 	// lite builds with lite.ts in the place of emit.ts and all behind it.
@@ -33,11 +33,11 @@ type target struct {
 }
 
 var targets = []target{ //nolint:gochecknoglobals // a constant table
-	{entry: "browser.ts", name: "full.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
-	{entry: "pageview.ts", name: "pageviews.js", format: api.FormatIIFE, platform: api.PlatformBrowser, lite: true},
-	{entry: "stub.ts", name: "stub.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
-	{entry: "index.ts", name: "index.js", format: api.FormatESModule, platform: api.PlatformBrowser},
-	{entry: "node.ts", name: "node.js", format: api.FormatESModule, platform: api.PlatformNode},
+	{entry: "browser.ts", name: "dist/full.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
+	{entry: "pageview.ts", name: "dist/pageviews.js", format: api.FormatIIFE, platform: api.PlatformBrowser, lite: true},
+	{entry: "stub.ts", name: "dist/stub.js", format: api.FormatIIFE, platform: api.PlatformBrowser},
+	{entry: "index.ts", name: "packages/js/dist/index.js", format: api.FormatESModule, platform: api.PlatformBrowser},
+	{entry: "node.ts", name: "packages/node/dist/index.js", format: api.FormatESModule, platform: api.PlatformNode},
 }
 
 // Build builds every file from the sources in root (the jsclient folder).

@@ -1,0 +1,83 @@
+import type { CaptureOptions, Level, Properties } from './types.js';
+export type * from './types.js';
+/** How the server client is set up. */
+export interface NodeConfig {
+    tenant: string;
+    /** Base address of the gateway, such as https://js.example.com. */
+    endpoint: string;
+    /** A public or secret key, sent as a bearer token. */
+    key?: string;
+    release?: string;
+    environment?: string;
+    /** Milliseconds that events may wait for company. 1000 by default. */
+    flushInterval?: number;
+    /** Flush on SIGTERM and SIGINT before the process ends. true by default. */
+    handleSignals?: boolean;
+    /** Change an event before it is queued, or return null to drop it. */
+    beforeSend?: (event: Properties) => Properties | null | undefined;
+    /** For tests: another fetch. */
+    fetch?: typeof fetch;
+}
+/** Whom and when a call is about; a server has many visitors, so each call says it. */
+export interface About {
+    userId?: string;
+    anonymousId?: string;
+    sessionId?: string;
+    groupId?: string;
+    /** Milliseconds since 1970; now by default. */
+    ts?: number;
+    /** The id that makes a repeated call count once. */
+    messageId?: string;
+    url?: string;
+}
+type Listener = (ids: string[], reason?: string) => void;
+/**
+ * The client for servers: the same calls as in the browser, with a last
+ * argument that says whom it is about. It batches, repeats what failed under the
+ * same ids, and delivers what waits on shutdown. No call throws or blocks.
+ */
+export declare class Headlessly {
+    private config;
+    private queue;
+    private timer;
+    private sending;
+    private failures;
+    private pausedUntil;
+    private closed;
+    private wake;
+    private superProperties;
+    private scope;
+    private listeners;
+    private onSignal;
+    constructor(config: NodeConfig);
+    track(event: string, properties?: Properties, about?: About): void;
+    page(name?: string, properties?: Properties, about?: About): void;
+    identify(userId: string, traits?: Properties, about?: About): void;
+    group(groupId: string, traits?: Properties, about?: About): void;
+    alias(userId: string, about: About & {
+        previousId: string;
+    }): void;
+    captureException(error: unknown, options?: CaptureOptions, about?: About): void;
+    captureMessage(message: string, level?: Level, about?: About): void;
+    setTag(name: string, value: string): void;
+    setTags(tags: Record<string, string>): void;
+    setContext(name: string, context: Properties | null): void;
+    /** Properties to add to every later event. */
+    register(properties: Properties): void;
+    unregister(name: string): void;
+    /** `ack`: ids that a 202 confirmed. `drop`: ids given up, and why. Returns a function that unsubscribes. */
+    on(name: 'ack' | 'drop', fn: Listener): () => void;
+    /** Resolves when everything that waits now has its answer. */
+    flush(): Promise<void>;
+    /** Takes no more events, and waits up to ms for the answers. Events that are left then are told as dropped. */
+    shutdown(ms?: number): Promise<void>;
+    private emit;
+    /** Sends batch after batch until nothing waits. */
+    private work;
+    /** Waits, but not beyond a shutdown's first try. */
+    private pause;
+    private take;
+    /** Seconds to wait at least before this batch is sent again; undefined when it is done with. */
+    private send;
+    private report;
+}
