@@ -5,10 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/store"
 )
 
@@ -18,7 +21,13 @@ const maxBody = 1 << 20
 // Config is what the control plane needs.
 type Config struct {
 	Store     *store.Store
+	Graph     *graph.Store
 	PublicURL string // host of $context
+	// RequestsPerMinute is what one key may ask for; 0 is [DefaultRequests].
+	RequestsPerMinute int
+	// Ended is closed when the gateway stops: streams have no end of their own.
+	Ended <-chan struct{}
+	Clock headlessly.Clock // the system's unless set
 	// Check says whether the destinations can be built: their rules, templates
 	// and addresses. It joins one *headlessly.FieldError for each fault.
 	Check func(headlessly.Destinations) error
@@ -35,16 +44,28 @@ type Config struct {
 	Mount map[string]http.Handler
 }
 
+// DefaultRequests is how many requests a key may make within a minute.
+const DefaultRequests = 12_000
+
 // Plane is the control plane's handler.
 type Plane struct {
 	cfg     Config
+	rates   rates
+	routes  map[string]func(call, []string)
 	mux     *http.ServeMux
 	running running
 }
 
 // New makes the handler.
 func New(cfg Config) *Plane {
-	p := &Plane{cfg: cfg, mux: http.NewServeMux()}
+	if cfg.Clock == nil {
+		cfg.Clock = headlessly.SystemClock
+	}
+	if cfg.RequestsPerMinute == 0 {
+		cfg.RequestsPerMinute = DefaultRequests
+	}
+	p := &Plane{cfg: cfg, mux: http.NewServeMux(), rates: rates{limit: cfg.RequestsPerMinute, clock: cfg.Clock, keys: map[string]*window{}}}
+	p.routes = p.table()
 	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
@@ -92,23 +113,45 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if !p.rates.allowed(w, key.ID) {
+		return
+	}
 	c := call{w: w, r: r, tenant: tenant, key: key}
 	parts := strings.Split(strings.Trim(path, "/"), "/")
-	switch {
-	case path == "sql":
-		c.only(http.MethodPost, p.sql)
-	case len(parts) == 2 && parts[0] == "sql":
-		c.only(http.MethodGet, func(c call) { p.progress(c, parts[1]) })
-	case path == "events/live":
-		c.only(http.MethodGet, p.live)
-	case path == "status":
-		c.only(http.MethodGet, p.status)
-	case parts[0] == "keys":
-		p.keys(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
-	case parts[0] == "Integration":
-		p.integration(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
+	switch route := p.routes[parts[0]]; {
+	case route != nil:
+		route(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
+	case p.cfg.Graph != nil && parts[0] != "":
+		p.entities(c, parts) //nolint:contextcheck // the call carries its request, and that its context
 	default:
-		writeError(w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are Integration, keys, sql, status")
+		c.nothing()
+	}
+}
+
+// table is what lies below /~{tenant}/ besides the entity types.
+func (p *Plane) table() map[string]func(call, []string) {
+	return map[string]func(call, []string){
+		"sql":         p.sqlRoutes,
+		"status":      p.status,
+		"events":      p.events,
+		"keys":        p.keys,
+		"Integration": p.integration,
+	}
+}
+
+// nothing answers a path that leads nowhere.
+func (c call) nothing() {
+	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, events, keys, sql, status")
+}
+
+func (p *Plane) sqlRoutes(c call, parts []string) {
+	switch len(parts) {
+	case 0:
+		c.only(http.MethodPost, p.sql)
+	case 1:
+		c.only(http.MethodGet, func(c call) { p.progress(c, parts[0]) })
+	default:
+		c.nothing()
 	}
 }
 
@@ -151,7 +194,15 @@ func (c call) only(method string, next func(call)) {
 	next(c)
 }
 
-func (p *Plane) status(c call) {
+func (p *Plane) status(c call, parts []string) {
+	if len(parts) > 0 {
+		c.nothing()
+		return
+	}
+	c.only(http.MethodGet, p.showStatus)
+}
+
+func (p *Plane) showStatus(c call) {
 	s, err := p.cfg.Status(c.r.Context(), c.tenant)
 	if err != nil {
 		p.fail(c, err)
@@ -163,7 +214,11 @@ func (p *Plane) status(c call) {
 // fail answers an error: input at fault as 400, the rest as 500.
 func (p *Plane) fail(c call, err error) {
 	var field *headlessly.FieldError
+	var known *graph.Error
 	switch {
+	case errors.As(err, &known):
+		p.refuse(c, known)
+	case c.r.Context().Err() != nil: // nobody waits for the answer
 	case errors.Is(err, store.ErrNotFound):
 		writeError(c.w, http.StatusNotFound, "not_found", "id", "this tenant has no such integration")
 	case errors.As(err, &field):
@@ -172,4 +227,19 @@ func (p *Plane) fail(c call, err error) {
 		p.cfg.Logger.Error("control.fault", slog.String("path", c.r.URL.Path), slog.Any("error", err))
 		writeError(c.w, http.StatusInternalServerError, "internal", "", "the gateway has a fault; its log says more")
 	}
+}
+
+// refuse answers an error of the graph.
+func (p *Plane) refuse(c call, e *graph.Error) {
+	status := e.Status()
+	switch {
+	case e.RetryAfter > 0:
+		c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	case status == http.StatusMethodNotAllowed:
+		c.w.Header().Set("Allow", http.MethodGet)
+	}
+	if status >= http.StatusInternalServerError {
+		p.cfg.Logger.Warn("control.unavailable", slog.String("path", c.r.URL.Path), slog.Any("error", e))
+	}
+	writeJSON(c.w, status, e)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/store"
 )
 
@@ -24,6 +26,7 @@ type plane struct {
 	url                          string
 	dir                          string
 	store                        *store.Store
+	graph                        *graph.Store
 	secret, public, admin, other string
 	logs                         *bytes.Buffer
 }
@@ -36,6 +39,26 @@ func open(t testing.TB, dir string) *store.Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// openGraph opens a graph over a log of its own, as the gateway does.
+func openGraph(t testing.TB, dir string) *graph.Store {
+	t.Helper()
+	log, err := eventlog.Open(context.Background(), eventlog.DefaultConfig(filepath.Join(dir, "log")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close(context.Background()) })
+	js, err := log.JetStream("graph")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := graph.Open(context.Background(), graph.DefaultConfig(js, filepath.Join(dir, "graph")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	return g
 }
 
 func start(t testing.TB) *plane {
@@ -59,8 +82,9 @@ func start(t testing.TB) *plane {
 		}
 		*k.dst = v.Reveal()
 	}
+	p.graph = openGraph(t, p.dir)
 	h := control.New(control.Config{
-		Store: p.store, PublicURL: "https://headless.ly", Ready: func() error { return nil },
+		Store: p.store, Graph: p.graph, PublicURL: "https://headless.ly", Ready: func() error { return nil },
 		Logger: slog.New(slog.NewTextHandler(p.logs, nil)),
 		SQL: func(_ context.Context, tenant string, q control.Query, w io.Writer) error {
 			if q.SQL == "bad" {

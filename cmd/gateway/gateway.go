@@ -18,6 +18,7 @@ import (
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
@@ -53,6 +54,7 @@ type Gateway struct {
 
 	store     *store.Store
 	log       *eventlog.Log
+	graph     *graph.Store
 	lake      *lakehouse.Lake
 	writer    *lakehouse.Writer
 	router    *forwarders.Router
@@ -88,6 +90,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 	for _, open := range []func(context.Context) error{ // each stands on those before it
 		g.openStore,
 		g.openLog,
+		g.openGraph,
 		g.openLake,
 		g.openRouter,
 		g.openCollector,
@@ -195,7 +198,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Ended: g.live.ended, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)

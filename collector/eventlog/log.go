@@ -34,6 +34,10 @@ type Log struct {
 	js     jetstream.JetStream
 	read   jetstream.JetStream
 
+	lentMu   sync.Mutex
+	lent     []*nats.Conn // connections of other parts of the process
+	shutting bool
+
 	appender
 	sending     sync.Mutex // held from taking a frame until it is on its way
 	writers     [2]*committer
@@ -196,6 +200,7 @@ func (l *Log) Close(ctx context.Context) error {
 // the next start need not search the store for damage.
 func (l *Log) shut(clean bool) error {
 	last := l.last.Load()
+	l.closeLent()
 	for _, nc := range []*nats.Conn{l.pub, l.sub} {
 		if nc != nil {
 			nc.Close()

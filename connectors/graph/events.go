@@ -40,8 +40,12 @@ type EventQuery struct {
 	Forward       bool // oldest first; also when After is set and Before is not
 }
 
-// MaxEvents bounds one answer.
-const MaxEvents = 1000
+// Ascending says whether the answer has the oldest first.
+func (q EventQuery) Ascending() bool { return q.Forward || !q.After.IsZero() && q.Before.IsZero() }
+
+// MaxEvents bounds one answer: a thousand, and one that tells whether there are
+// more.
+const MaxEvents = 1001
 
 const defaultLimit = 25
 
@@ -87,7 +91,7 @@ func (sc *Scope) Events(ctx context.Context, q EventQuery) ([]*Event, error) {
 		add("e.name like ?", pattern)
 	}
 	order := " desc"
-	if q.Forward || !q.After.IsZero() && q.Before.IsZero() {
+	if q.Ascending() {
 		order = ""
 	}
 	var out []*Event

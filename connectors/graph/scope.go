@@ -129,3 +129,22 @@ func (sc *Scope) past(ctx context.Context, t *Type, id string, asOf AsOf) (*stat
 	}
 	return sc.store.stateOf(ctx, p, sc.tenant, t, id, seq)
 }
+
+// Lookup reads an entity as [Scope.Get] does, with a query's AsOf, Include and
+// Fields.
+func (sc *Scope) Lookup(ctx context.Context, id string, q Query) (*Entity, error) {
+	e, err := sc.Get(ctx, q.Type, id, q.AsOf)
+	if err != nil {
+		return nil, err
+	}
+	if e.only = q.Fields; len(q.Include) == 0 {
+		return e, nil
+	}
+	p, release := sc.store.view()
+	defer release()
+	number, err := p.tenantID(ctx, sc.tenant)
+	if err != nil {
+		return nil, err
+	}
+	return e, sc.include(ctx, p, sc.store.types.byName[e.Type], number, []*Entity{e}, q)
+}

@@ -1,0 +1,258 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headlessly/headlessly/connectors/graph"
+)
+
+func badQuery(field, message string) error {
+	return &graph.Error{Code: graph.CodeInvalidFilter, Field: field, Message: field + ": " + message}
+}
+
+// urlQuery reads a query from a URL: the reserved parameters, a filter object
+// in filter, and every other parameter as a condition on a field (stage=Lead,
+// value[$gt]=100).
+func urlQuery(t *graph.Type, v url.Values) (graph.Query, error) {
+	q := graph.Query{Type: t.Name, Filter: map[string]any{}}
+	if raw := v.Get("filter"); raw != "" {
+		dec := json.NewDecoder(strings.NewReader(raw))
+		dec.UseNumber()
+		if err := dec.Decode(&q.Filter); err != nil || q.Filter == nil {
+			return q, badQuery("filter", `must be a JSON object such as {"stage":"Lead"}, URL-encoded`)
+		}
+	}
+	for name, values := range v {
+		known, err := reserved(&q, name, values[len(values)-1])
+		if err != nil {
+			return q, err
+		}
+		if !known {
+			if err := condition(t, q.Filter, name, values); err != nil {
+				return q, err
+			}
+		}
+	}
+	return q, nil
+}
+
+// reserved reads a parameter that is no field.
+func reserved(q *graph.Query, name, value string) (known bool, err error) {
+	switch name {
+	case "filter":
+	case "sort":
+		q.Sort = list(value)
+	case "include":
+		q.Include = list(value)
+	case "fields":
+		q.Fields = list(value)
+	case "cursor":
+		q.Cursor = value
+	case "limit", "offset":
+		n, err := strconv.Atoi(value)
+		switch {
+		case err != nil:
+			return true, badQuery(name, "must be a whole number")
+		case name == "offset":
+			q.Offset = n
+		case n < 1:
+			return true, badQuery(name, "must be 1 to "+strconv.Itoa(graph.MaxLimit))
+		default:
+			q.Limit = n
+		}
+	case "total":
+		want, err := strconv.ParseBool(value)
+		if err != nil {
+			return true, badQuery(name, "must be true or false")
+		}
+		q.NoTotal = !want
+	case "asOf":
+		q.AsOf, err = asOf(value)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// list reads a comma-separated list.
+func list(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// condition adds a parameter to a filter: name=value, name[$op]=value.
+func condition(t *graph.Type, filter map[string]any, name string, values []string) error {
+	field, op, bracketed := strings.Cut(name, "[")
+	if bracketed {
+		op = "$" + strings.TrimPrefix(strings.TrimSuffix(op, "]"), "$")
+	}
+	f := t.Field(field)
+	var cond any
+	switch {
+	case op == "$in" || op == "$nin":
+		var all []any
+		for _, v := range values {
+			for _, part := range list(v) {
+				all = append(all, candidates(f, part)...)
+			}
+		}
+		cond = map[string]any{op: all}
+	case op == "$exists":
+		want, err := strconv.ParseBool(values[len(values)-1])
+		if err != nil {
+			return badQuery(name, "$exists wants true or false")
+		}
+		cond = map[string]any{op: want}
+	case op != "" && op != "$eq" && op != "$ne":
+		cond = map[string]any{op: single(f, values[len(values)-1])}
+	default:
+		var all []any
+		for _, v := range values {
+			all = append(all, candidates(f, v)...)
+		}
+		if op == "$ne" {
+			cond = map[string]any{"$nin": all}
+		} else {
+			cond = map[string]any{"$in": all}
+		}
+	}
+	and, _ := filter["$and"].([]any)
+	filter["$and"] = append(slices.Clip(and), map[string]any{field: cond})
+	return nil
+}
+
+// candidates are what a parameter's text may stand for: what the field is
+// declared as, and for a field that no declaration knows the text and the
+// number or truth value that it looks like.
+func candidates(f *graph.Field, text string) []any {
+	if f != nil && f.Kind != graph.KindJSON {
+		return []any{single(f, text)}
+	}
+	out := []any{text}
+	if v := literal(text); v != nil {
+		out = append(out, v)
+	}
+	return out
+}
+
+func single(f *graph.Field, text string) any {
+	switch {
+	case f == nil || f.Kind == graph.KindJSON:
+		if v := literal(text); v != nil {
+			return v
+		}
+	case f.Kind == graph.KindInt, f.Kind == graph.KindNumber, f.Kind == graph.KindBool:
+		if v := literal(text); v != nil {
+			return v
+		}
+	}
+	return text
+}
+
+// literal is the number or truth value that a text looks like, nil if none.
+func literal(text string) any {
+	switch text {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	if _, err := strconv.ParseFloat(text, 64); err == nil && json.Valid([]byte(text)) {
+		return json.Number(text)
+	}
+	return nil
+}
+
+// asOf reads a moment: RFC 3339, a date, or an event's seq.
+func asOf(s string) (graph.AsOf, error) {
+	if n, err := strconv.ParseUint(s, 10, 63); err == nil && n > 0 {
+		return graph.AsOf{Seq: n}, nil
+	}
+	s = strings.Replace(s, " ", "+", 1) // an offset's plus that was not encoded
+	for _, form := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(form, s); err == nil {
+			return graph.AsOf{Time: t}, nil
+		}
+	}
+	return graph.AsOf{}, badQuery("asOf", "must be a time such as 2025-09-15T14:32:00Z, or an event's seq")
+}
+
+// getQuery reads what a single entity's URL may ask for.
+func getQuery(v url.Values) (q graph.Query, err error) {
+	for _, name := range []string{"include", "fields", "asOf"} {
+		if s := v.Get(name); s != "" {
+			if _, err := reserved(&q, name, s); err != nil {
+				return q, err
+			}
+		}
+	}
+	return q, nil
+}
+
+// bodyQuery reads a query from the body of find or count.
+func (r resource) bodyQuery() (graph.Query, error) {
+	var in struct {
+		Filter  map[string]any `json:"filter"`
+		Sort    texts          `json:"sort"`
+		Limit   *int           `json:"limit"`
+		Offset  int            `json:"offset"`
+		Cursor  string         `json:"cursor"`
+		Include texts          `json:"include"`
+		Fields  texts          `json:"fields"`
+		AsOf    string         `json:"asOf"`
+		Total   *bool          `json:"total"`
+	}
+	q := graph.Query{Type: r.typ.Name}
+	raw, err := io.ReadAll(r.r.Body)
+	if err != nil {
+		return q, &graph.Error{Code: graph.CodeTooLarge, Field: "body", Message: "the body is too large"}
+	}
+	if len(bytes.TrimSpace(raw)) > 0 {
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in); err != nil {
+			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "the body must be an object with filter, sort, limit, offset, cursor, include, fields, asOf: " + err.Error()}
+		}
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "more follows the object"}
+		}
+	}
+	q.Filter, q.Sort, q.Offset, q.Cursor, q.Include, q.Fields = in.Filter, in.Sort, in.Offset, in.Cursor, in.Include, in.Fields
+	if in.Limit != nil {
+		if q.Limit = *in.Limit; q.Limit < 1 {
+			return q, badQuery("limit", "must be 1 to "+strconv.Itoa(graph.MaxLimit))
+		}
+	}
+	if in.AsOf != "" {
+		q.AsOf, err = asOf(in.AsOf)
+	}
+	q.NoTotal = in.Total != nil && !*in.Total
+	return q, err
+}
+
+// texts is a list of texts, or one with commas.
+type texts []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *texts) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*t = list(one)
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(t))
+}
