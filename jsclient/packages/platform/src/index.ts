@@ -1,0 +1,15 @@
+// Generated from the graph's entity types by cmd/tsgen. Do not edit.
+import { $ } from '@headlessly/sdk'
+import type * as sdk from '@headlessly/sdk'
+
+export { $, Headlessly, HeadlesslyError } from '@headlessly/sdk'
+
+/** An Agent as it is read. */
+export type Agent = sdk.Agent
+/** The verbs, finds and hooks of Agent, for the tenant that the environment names. */
+export const Agent: sdk.EntityTypes['Agent'] = $.Agent
+
+/** An Integration as it is read. */
+export type Integration = sdk.Integration
+/** The verbs, finds and hooks of Integration, for the tenant that the environment names. */
+export const Integration: sdk.EntityTypes['Integration'] = $.Integration
