@@ -88,6 +88,38 @@ func TestReceiptSurvivesTheBinaryForm(t *testing.T) {
 	}
 }
 
+func TestProjectedRecordsSurviveTheBinaryForm(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	type record interface {
+		AppendBinary([]byte) ([]byte, error)
+		UnmarshalBinary([]byte) error
+	}
+	for range 20 {
+		for _, c := range []struct{ want, got record }{
+			{new(headlessly.Delivery), new(headlessly.Delivery)},
+			{new(headlessly.EntityEvent), new(headlessly.EntityEvent)},
+			{new(headlessly.MetricSnapshot), new(headlessly.MetricSnapshot)},
+		} {
+			filled(t, r, c.want)
+			b, err := c.want.AppendBinary(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seq := reflect.ValueOf(c.got).Elem().FieldByName("LogSeq") // not part of the form
+			seq.Set(reflect.ValueOf(c.want).Elem().FieldByName("LogSeq"))
+			if err := c.got.UnmarshalBinary(b); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(c.got, c.want) {
+				t.Fatalf("got %+v\nwant %+v", c.got, c.want)
+			}
+			if err := c.got.UnmarshalBinary(b[:len(b)-1]); err == nil {
+				t.Errorf("%T: a form that is cut short is read without an error", c.want)
+			}
+		}
+	}
+}
+
 func TestAFieldOfANewerVersionIsSkipped(t *testing.T) {
 	b, err := (&headlessly.Event{Tenant: "acme"}).MarshalBinary()
 	if err != nil {

@@ -7,9 +7,12 @@ type RecordKind byte
 
 // Record kinds. The numbers are part of the log's format and never reused.
 const (
-	RecordEvent    RecordKind = 1 // an [Event]
-	RecordRejected RecordKind = 2 // a [Rejected]
-	RecordReceipt  RecordKind = 3 // a [Receipt]
+	RecordEvent          RecordKind = 1 // an [Event]
+	RecordRejected       RecordKind = 2 // a [Rejected]
+	RecordReceipt        RecordKind = 3 // a [Receipt]
+	RecordDelivery       RecordKind = 4 // a [Delivery]
+	RecordEntityEvent    RecordKind = 5 // an [EntityEvent]
+	RecordMetricSnapshot RecordKind = 6 // a [MetricSnapshot]
 )
 
 // Record is one entry of a log frame. Data is the binary form of what Kind

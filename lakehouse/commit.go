@@ -33,14 +33,13 @@ type job struct {
 // commit puts a job's rows into their table, whatever happened to earlier
 // attempts: the table itself says which of the batch's frames it holds. It
 // returns the last log frame that is in the table.
-func (l *Lake) commit(ctx context.Context, one *layout, b *job, step func(string)) (uint64, error) {
-	key := logKey(l.cfg.Shard)
+func (l *Lake) commit(ctx context.Context, one *layout, b *job, key string, step func(string)) (uint64, error) {
 	for try := 0; ; try++ {
 		t, err := l.load(ctx, one.name)
 		if err != nil {
 			return 0, err
 		}
-		through, err := committedThrough(t, l.cfg.Shard)
+		through, err := committedThrough(t, key)
 		if err != nil {
 			return 0, err
 		}
@@ -149,7 +148,7 @@ func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows
 }
 
 func writePartition(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, one *layout, b *rowBuilder, p partition) (iceberg.DataFile, error) {
-	return writeDataFile(ctx, t, wfs, loc, p.tenant, p.day, func(w io.Writer) (*metadata.FileMetaData, error) {
+	return writeDataFile(ctx, t, wfs, loc, one, p.tenant, p.day, func(w io.Writer) (*metadata.FileMetaData, error) {
 		return one.encodeWith(ctx, b, w, p.rows, compress.Codecs.Zstd)
 	})
 }
@@ -160,7 +159,7 @@ func (l *Lake) writeRecord(ctx context.Context, t *table.Table, one *layout, ten
 	if err != nil {
 		return nil, err
 	}
-	return writeDataFile(ctx, t, wfs, loc, tenant, day, func(w io.Writer) (*metadata.FileMetaData, error) {
+	return writeDataFile(ctx, t, wfs, loc, one, tenant, day, func(w io.Writer) (*metadata.FileMetaData, error) {
 		return one.encodeRecord(w, rec)
 	})
 }
@@ -183,7 +182,7 @@ func warehouse(ctx context.Context, t *table.Table) (iceio.WriteFileIO, table.Lo
 }
 
 // writeDataFile makes a data file of a partition with what encode writes.
-func writeDataFile(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, tenant string, day int32,
+func writeDataFile(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, loc table.LocationProvider, one *layout, tenant string, day int32,
 	encode func(io.Writer) (*metadata.FileMetaData, error),
 ) (iceberg.DataFile, error) {
 	if err := context.Cause(ctx); err != nil {
@@ -194,7 +193,7 @@ func writeDataFile(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, l
 	if err != nil {
 		return nil, err
 	}
-	path := loc.NewDataLocation(fmt.Sprintf("tenant=%s/received_at_day=%s/%s.parquet", url.PathEscape(tenant), date, id))
+	path := loc.NewDataLocation(fmt.Sprintf("tenant=%s/%s_day=%s/%s.parquet", url.PathEscape(tenant), one.day, date, id))
 	w, err := wfs.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)

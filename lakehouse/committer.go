@@ -132,7 +132,7 @@ func (w *Writer) commitSink(ctx context.Context, s *sink, b *batch, began time.T
 	if s.job == nil {
 		s.job = &job{frames: b.frames, rows: b.rows}
 	}
-	through, err := w.lake.commit(ctx, s.layout, s.job, w.step)
+	through, err := w.lake.commit(ctx, s.layout, s.job, w.key(), w.step)
 	if err != nil {
 		return err
 	}
@@ -144,10 +144,13 @@ func (w *Writer) commitSink(ctx context.Context, s *sink, b *batch, began time.T
 	w.stats.Commits++
 	w.stats.LastCommit = w.lake.cfg.Clock()
 	w.stats.CommitSeconds += w.stats.LastCommit.Sub(began).Seconds()
-	if s.name == TableEvents {
+	switch s.name {
+	case TableEvents:
 		w.stats.Rows += rows
-	} else {
+	case TableRejected:
 		w.stats.Rejected += rows
+	default:
+		w.stats.Others += rows
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -190,8 +192,8 @@ func (c Config) Validate() error {
 		}
 	}
 	for i, r := range c.Maintenance.Retention {
-		if r.Table != TableEvents && r.Table != TableRejected {
-			fault(fmt.Sprintf("maintenance.retention[%d].table", i), fmt.Sprintf("%q is no table", r.Table))
+		if !slices.Contains(Tables(), r.Table) {
+			fault(fmt.Sprintf("maintenance.retention[%d].table", i), fmt.Sprintf("%q is no table; known are %s", r.Table, strings.Join(Tables(), ", ")))
 		}
 		if r.Tenant != "" && !headlessly.ValidTenant(r.Tenant) {
 			fault(fmt.Sprintf("maintenance.retention[%d].tenant", i), fmt.Sprintf("%q is not a tenant name", r.Tenant))

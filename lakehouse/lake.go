@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 
 	"github.com/apache/iceberg-go"
 	icecat "github.com/apache/iceberg-go/catalog"
@@ -25,7 +25,9 @@ type Lake struct {
 	cache   *objectCache
 	layouts []*layout
 	slots   chan struct{} // one per query that may run
-	tail    atomic.Pointer[tailSource]
+
+	tailsMu sync.Mutex
+	tails   map[string]tailSource // by the log's name
 }
 
 // ErrNotFound says that there is no lake in the folder.
@@ -55,8 +57,8 @@ func Open(ctx context.Context, cfg Config) (*Lake, error) {
 	} else if err := os.MkdirAll(filepath.Join(dir, "warehouse"), 0o755); err != nil { //nolint:gosec // tables are for other programs to read, as far as the data folder lets them
 		return nil, fmt.Errorf("make warehouse: %w", err)
 	}
-	l := &Lake{cfg: cfg, slots: make(chan struct{}, cfg.Query.Concurrent)}
-	for _, make := range []func() (*layout, error){eventsLayout, rejectedLayout} {
+	l := &Lake{cfg: cfg, slots: make(chan struct{}, cfg.Query.Concurrent), tails: map[string]tailSource{}}
+	for _, make := range layoutMakers() {
 		one, err := make()
 		if err != nil {
 			return nil, err
@@ -105,7 +107,7 @@ func (l *Lake) closeAll() error {
 // prepare makes what is missing in the catalog.
 func (l *Lake) prepare(ctx context.Context) error {
 	if l.cfg.ReadOnly {
-		return nil
+		return l.dropMissing(ctx)
 	}
 	ns := table.Identifier{Namespace}
 	if err := l.cat.CreateNamespace(ctx, ns, nil); err != nil && !errors.Is(err, icecat.ErrNamespaceAlreadyExists) {
@@ -116,6 +118,22 @@ func (l *Lake) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// dropMissing leaves out the tables that a lake of an older version lacks.
+func (l *Lake) dropMissing(ctx context.Context) error {
+	var there []*layout
+	for _, one := range l.layouts {
+		_, err := l.load(ctx, one.name)
+		if err != nil && !errors.Is(err, icecat.ErrNoSuchTable) {
+			return err
+		}
+		if err == nil {
+			there = append(there, one)
+		}
+	}
+	l.layouts = there
 	return nil
 }
 

@@ -15,9 +15,23 @@ import (
 
 // Names of the tables.
 const (
-	TableEvents   = "events"
-	TableRejected = "rejected"
+	TableEvents          = "events"
+	TableRejected        = "rejected"
+	TableDeliveries      = "deliveries"
+	TableEntityEvents    = "entity_events"
+	TableWebhookReceipts = "webhook_receipts"
+	TableMetricSnapshots = "metric_snapshots"
 )
+
+// Tables lists every table.
+func Tables() []string {
+	return []string{TableEvents, TableRejected, TableDeliveries, TableEntityEvents, TableWebhookReceipts, TableMetricSnapshots}
+}
+
+// layoutMakers makes each table's layout, in the order of [Tables].
+func layoutMakers() []func() (*layout, error) {
+	return []func() (*layout, error){eventsLayout, rejectedLayout, deliveriesLayout, entityEventsLayout, receiptsLayout, snapshotsLayout}
+}
 
 // Partition field ids, as fixed as the columns'.
 const (
@@ -28,7 +42,7 @@ const (
 // layout is everything about one table that does not change while the process
 // runs.
 type layout struct {
-	name      string
+	shape
 	schema    *iceberg.Schema
 	partition iceberg.PartitionSpec
 	order     table.SortOrder
@@ -36,13 +50,22 @@ type layout struct {
 	plain     []string      // columns without a dictionary
 	bounded   []string      // columns with bounds in the manifest
 
-	sortEvent, sortTime string // columns that rows of a file are sorted by, "" for none
-
-	// key reads from a record what batching and sorting need. ok is false when
-	// the record is not a row of this table.
+	// key reads from a record what batching and sorting need.
 	key func(rec headlessly.Record, at place) (k rowKey, err error)
 	// newBuilder makes a builder of rows.
 	newBuilder func(memory.Allocator) *rowBuilder
+}
+
+// shape is what tells a table from the others beside its columns.
+type shape struct {
+	name string
+	kind headlessly.RecordKind // records that are its rows
+	// day is the time column whose day is the partition.
+	day string
+	// id is the UUID column by which copies of a row are told, "" for none.
+	id string
+
+	sortEvent, sortTime string // columns that rows of a file are sorted by, "" for none
 }
 
 // place is where a record stands: its log_seq and when its frame was stored.
@@ -56,7 +79,7 @@ type rowKey struct {
 	tenant, event string
 	id            uuid.UUID // zero where the table has none
 	at            int64     // sort time, µs
-	received      int64     // partition time, µs
+	received      int64     // partition time, µs; positive
 }
 
 // row is one row of an open batch.
@@ -72,10 +95,10 @@ type rowBuilder struct {
 	finish func() arrow.RecordBatch
 }
 
-func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
+func newLayout[T any](is shape, cols []column[T],
 	key func(headlessly.Record, place) (rowKey, error), decode func(*row, *T) error,
 ) (*layout, error) {
-	l := &layout{name: name, key: key, sortEvent: sortEvent, sortTime: sortTime}
+	l := &layout{shape: is, key: key}
 	fields := make([]iceberg.NestedField, len(cols))
 	byName := make(map[string]int, len(cols))
 	for i, c := range cols {
@@ -91,21 +114,21 @@ func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
 	l.schema = iceberg.NewSchema(0, fields...)
 	l.partition = iceberg.NewPartitionSpec(
 		iceberg.PartitionField{SourceIDs: []int{byName["tenant"]}, FieldID: partitionTenantID, Name: "tenant", Transform: iceberg.IdentityTransform{}},
-		iceberg.PartitionField{SourceIDs: []int{byName["received_at"]}, FieldID: partitionDayID, Name: "received_at_day", Transform: iceberg.DayTransform{}},
+		iceberg.PartitionField{SourceIDs: []int{byName[is.day]}, FieldID: partitionDayID, Name: is.day + "_day", Transform: iceberg.DayTransform{}},
 	)
 	var sorts []table.SortField
-	for _, col := range []string{"tenant", sortEvent, sortTime} {
+	for _, col := range []string{"tenant", is.sortEvent, is.sortTime} {
 		if col != "" {
 			sorts = append(sorts, table.SortField{SourceIDs: []int{byName[col]}, Transform: iceberg.IdentityTransform{}, Direction: table.SortASC, NullOrder: table.NullsFirst})
 		}
 	}
 	var err error
 	if l.order, err = table.NewSortOrder(table.InitialSortOrderID, sorts); err != nil {
-		return nil, fmt.Errorf("sort order of %s: %w", name, err)
+		return nil, fmt.Errorf("sort order of %s: %w", is.name, err)
 	}
 	plain, err := table.SchemaToArrowSchema(l.schema, nil, true, false)
 	if err != nil {
-		return nil, fmt.Errorf("arrow schema of %s: %w", name, err)
+		return nil, fmt.Errorf("arrow schema of %s: %w", is.name, err)
 	}
 	encoded := plain.Fields()
 	for i, c := range cols {
@@ -148,7 +171,7 @@ func newLayout[T any](name, sortEvent, sortTime string, cols []column[T],
 }
 
 func eventsLayout() (*layout, error) {
-	return newLayout(TableEvents, "event", "timestamp", eventColumns(),
+	return newLayout(shape{TableEvents, headlessly.RecordEvent, "received_at", "message_id", "event", "timestamp"}, eventColumns(),
 		func(rec headlessly.Record, at place) (rowKey, error) {
 			var e eventRow
 			if err := e.UnmarshalShared(rec.Data); err != nil {
@@ -170,17 +193,20 @@ func eventsLayout() (*layout, error) {
 func (r *eventRow) settle(at place) {
 	r.LogSeq = at.seq
 	r.ReceivedAt = receivedOr(r.ReceivedAt, at)
-	id, err := uuid.Parse(r.MessageID)
-	if err != nil {
-		// The collector makes ids UUIDs; should one come that is not, the row
-		// is kept under an id made from it.
-		text := r.MessageID
-		if text == "" {
-			text = fmt.Sprintf("log:%d", at.seq)
-		}
-		id = uuid.NewSHA1(uuid.NameSpaceOID, []byte(text))
+	r.id = idOr(r.MessageID, at)
+}
+
+// idOr reads an id. The collector makes ids UUIDs; should one come that is
+// not, the row is kept under an id made from it.
+func idOr(text string, at place) uuid.UUID {
+	id, err := uuid.Parse(text)
+	if err == nil {
+		return id
 	}
-	r.id = id
+	if text == "" {
+		text = fmt.Sprintf("log:%d", at.seq)
+	}
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(text))
 }
 
 func receivedOr(us int64, at place) int64 {
@@ -194,7 +220,7 @@ func receivedOr(us int64, at place) int64 {
 }
 
 func rejectedLayout() (*layout, error) {
-	return newLayout(TableRejected, "", "received_at", rejectedColumns(),
+	return newLayout(shape{TableRejected, headlessly.RecordRejected, "received_at", "", "", "received_at"}, rejectedColumns(),
 		func(rec headlessly.Record, at place) (rowKey, error) {
 			var r headlessly.Rejected
 			if err := r.UnmarshalBinary(rec.Data); err != nil {

@@ -135,7 +135,7 @@ func (l *Lake) retainTable(ctx context.Context, one *layout, first int32, whose 
 		return 0, err
 	}
 	limit := iceberg.Timestamp(int64(first) * dayMicros)
-	tasks, err := t.Scan(table.WithRowFilter(iceberg.LessThan(iceberg.Reference("received_at"), limit))).PlanFiles(ctx)
+	tasks, err := t.Scan(table.WithRowFilter(iceberg.LessThan(iceberg.Reference(one.day), limit))).PlanFiles(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("plan %s: %w", one.name, err)
 	}
@@ -186,7 +186,7 @@ func (l *Lake) Status(ctx context.Context) ([]TableStatus, error) {
 			return nil, err
 		}
 		s := TableStatus{Name: one.name, Snapshots: len(t.Metadata().Snapshots()), Location: t.Location()}
-		if s.Through, err = committedThrough(t, l.cfg.Shard); err != nil {
+		if s.Through, err = committedThrough(t, logKey("", l.cfg.Shard)); err != nil {
 			return nil, err
 		}
 		tenants := map[string]bool{}

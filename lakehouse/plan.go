@@ -18,10 +18,10 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) 
 	// The tail is taken before the tables are loaded: what is committed in
 	// between is in both, and the table's log range tells which rows those are.
 	var tail map[string][]tailBatch
-	if src := l.tail.Load(); src != nil && !opts.CommittedOnly && opts.AsOf.IsZero() {
+	if !opts.CommittedOnly && opts.AsOf.IsZero() {
 		var err error
-		if tail, err = (*src).tail(ctx); err != nil {
-			return nil, fmt.Errorf("read what is not committed yet: %w", err)
+		if tail, err = l.uncommitted(ctx); err != nil {
+			return nil, err
 		}
 	}
 	var tables []wire.Table
@@ -41,11 +41,11 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) 
 		if out.Files, err = l.planFiles(ctx, t, dir, tenant, opts); err != nil {
 			return nil, err
 		}
-		through, err := committedThrough(t, l.cfg.Shard)
-		if err != nil {
-			return nil, err
-		}
 		for i, b := range tail[one.name] {
+			through, err := committedThrough(t, b.key)
+			if err != nil {
+				return nil, err
+			}
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", one.name, i))
 			wrote, err := one.writeTail(ctx, path, tenant, b, through)
 			if err != nil {

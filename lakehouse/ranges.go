@@ -9,8 +9,14 @@ import (
 )
 
 // logKey is the key in a snapshot's summary, and the property of the table,
-// that tell which log frames are in the table.
-func logKey(shard string) string { return "headlessly.log." + shard }
+// that tell which frames of a log are in the table. source is "" for the log of
+// events.
+func logKey(source, shard string) string {
+	if source != "" {
+		source += "."
+	}
+	return "headlessly.log." + source + shard
+}
 
 // logRange is a range of log frames, both ends included.
 type logRange struct{ first, last uint64 }
@@ -31,8 +37,7 @@ func parseLogRange(s string) (logRange, error) {
 // none. The table property and the newest snapshot that carries a range are
 // written by the same atomic change; both are read, since another program may
 // drop either.
-func committedThrough(t *table.Table, shard string) (uint64, error) {
-	key := logKey(shard)
+func committedThrough(t *table.Table, key string) (uint64, error) {
 	var through uint64
 	if s := t.Properties()[key]; s != "" {
 		r, err := parseLogRange(s)

@@ -8,10 +8,11 @@ import (
 type Stats struct {
 	Rows     int64 // committed to events
 	Rejected int64 // committed to rejected
-	Commits  int64 // of either table
+	Others   int64 // committed to the other tables
+	Commits  int64 // of any table
 	Failed   int64 // attempts at a commit that gave an error
 
-	Duplicates int64  // rows dropped because their message id was known
+	Duplicates int64  // rows dropped because their id was known
 	Corrupt    int64  // records and frames that could not be decoded
 	Missing    uint64 // frames that the log has lost
 

@@ -3,7 +3,9 @@ package lakehouse
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/parquet/compress"
 )
@@ -17,11 +19,35 @@ type tailSource interface {
 
 // tailBatch is a fixed view of a batch.
 type tailBatch struct {
+	key    string // under which a table notes the frames it has
 	frames logRange
 	rows   []row
 }
 
-func (l *Lake) useTail(s tailSource) { l.tail.Store(&s) }
+// useTail lets queries see what a source has read of the log of this name.
+func (l *Lake) useTail(name string, s tailSource) {
+	l.tailsMu.Lock()
+	defer l.tailsMu.Unlock()
+	l.tails[name] = s
+}
+
+// uncommitted asks every source for what the tables may lack, by table.
+func (l *Lake) uncommitted(ctx context.Context) (map[string][]tailBatch, error) {
+	l.tailsMu.Lock()
+	sources := slices.Collect(maps.Values(l.tails))
+	l.tailsMu.Unlock()
+	all := map[string][]tailBatch{}
+	for _, s := range sources {
+		part, err := s.tail(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read what is not committed yet: %w", err)
+		}
+		for name, batches := range part {
+			all[name] = append(all[name], batches...)
+		}
+	}
+	return all, nil
+}
 
 // tail implements tailSource.
 func (w *Writer) tail(ctx context.Context) (map[string][]tailBatch, error) {
@@ -39,7 +65,7 @@ func (w *Writer) tail(ctx context.Context) (map[string][]tailBatch, error) {
 			for _, b := range []*batch{s.sealed, s.open} {
 				if b != nil && len(b.rows) > 0 {
 					n := len(b.rows)
-					views[s.name] = append(views[s.name], tailBatch{b.frames, b.rows[:n:n]})
+					views[s.name] = append(views[s.name], tailBatch{w.key(), b.frames, b.rows[:n:n]})
 				}
 			}
 		}

@@ -10,13 +10,16 @@ import (
 // UseLog lets queries see what is in the log and not yet in the tables, where
 // no [Writer] runs: a reader of a stopped server's data folder. The log is read
 // again for each query, and only as much of it as fits in Config.MaxBatchBytes.
-func (l *Lake) UseLog(log headlessly.LogReader) {
-	l.useTail(&logTail{lake: l, log: log})
+// Of the options only [WithSource] has a meaning here.
+func (l *Lake) UseLog(log headlessly.LogReader, opts ...WriterOption) {
+	t := &logTail{lake: l, log: log, opts: opts}
+	l.useTail(newWriter(l, log, opts).source, t)
 }
 
 type logTail struct {
 	lake *Lake
 	log  headlessly.LogReader
+	opts []WriterOption
 }
 
 // tail implements tailSource.
@@ -26,18 +29,16 @@ func (t *logTail) tail(ctx context.Context) (map[string][]tailBatch, error) {
 		return nil, err
 	}
 	from := last + 1
-	w := &Writer{lake: t.lake, recent: newRecent(t.lake.cfg.DedupeWindow), changed: make(chan struct{})}
-	for _, one := range t.lake.layouts {
-		table, err := t.lake.load(ctx, one.name)
+	w := newWriter(t.lake, t.log, t.opts)
+	for _, s := range w.sinks {
+		table, err := t.lake.load(ctx, s.name)
 		if err != nil {
 			return nil, err
 		}
-		s := &sink{layout: one, open: newBatch()}
-		if s.through, err = committedThrough(table, t.lake.cfg.Shard); err != nil {
+		if s.through, err = committedThrough(table, w.key()); err != nil {
 			return nil, err
 		}
 		from = min(from, s.through+1)
-		w.sinks = append(w.sinks, s)
 	}
 	done, err := t.log.Committed(ctx, ReaderName)
 	if err != nil {
@@ -47,7 +48,7 @@ func (t *logTail) tail(ctx context.Context) (map[string][]tailBatch, error) {
 	if from > last {
 		return nil, nil
 	}
-	if _, err := t.lake.warm(ctx, w.recent); err != nil {
+	if _, err := w.warm(ctx); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -76,7 +77,7 @@ func (t *logTail) tail(ctx context.Context) (map[string][]tailBatch, error) {
 	}
 	views := map[string][]tailBatch{}
 	for _, s := range w.sinks {
-		views[s.name] = []tailBatch{{s.open.frames, s.open.rows}}
+		views[s.name] = []tailBatch{{w.key(), s.open.frames, s.open.rows}}
 	}
 	return views, nil
 }

@@ -22,7 +22,7 @@ type VerifyReport struct {
 
 // Verify reads every row of every table and checks it against what the
 // metadata says: files are there and as long as noted, hold as many rows, each
-// of the tenant and day of its folder, and no message id of a tenant twice.
+// of the tenant and day of its folder, and no id of a tenant twice.
 // The ids of one day of one tenant are held in memory. progress, if not nil, is
 // called with the files done and known so far.
 func (l *Lake) Verify(ctx context.Context, progress func(done, known int)) (VerifyReport, error) {
@@ -36,7 +36,7 @@ func (l *Lake) Verify(ctx context.Context, progress func(done, known int)) (Veri
 		if err != nil {
 			return report, err
 		}
-		v := verifier{table: t, report: &report, ids: map[string]map[uuid.UUID]string{}}
+		v := verifier{layout: one, table: t, report: &report, ids: map[string]map[uuid.UUID]string{}}
 		for i, f := range files {
 			if progress != nil {
 				progress(i, len(files))
@@ -53,6 +53,7 @@ func (l *Lake) Verify(ctx context.Context, progress func(done, known int)) (Veri
 }
 
 type verifier struct {
+	layout *layout
 	table  *table.Table
 	report *VerifyReport
 	ids    map[string]map[uuid.UUID]string // by tenant: id and the file it is in
@@ -71,9 +72,9 @@ func (v *verifier) file(ctx context.Context, f iceberg.DataFile) error {
 	if size != f.FileSizeBytes() {
 		return fmt.Errorf("has %d bytes, the table says %d", size, f.FileSizeBytes())
 	}
-	fields := []string{"tenant", "received_at"}
-	if v.table.Identifier()[1] == TableEvents {
-		fields = append(fields, "message_id")
+	fields := []string{"tenant", v.layout.day}
+	if v.layout.id != "" {
+		fields = append(fields, v.layout.id)
 	}
 	task := table.FileScanTask{File: f, Length: size}
 	_, records, err := v.table.Scan(table.WithSelectedFields(fields...), table.WithMaxConcurrency(1)).ReadTasks(ctx, []table.FileScanTask{task})
@@ -87,7 +88,7 @@ func (v *verifier) file(ctx context.Context, f iceberg.DataFile) error {
 		}
 		rows += rec.NumRows()
 		tenants, ok1 := rec.Column(rec.Schema().FieldIndices("tenant")[0]).(array.StringLike)
-		received, ok2 := rec.Column(rec.Schema().FieldIndices("received_at")[0]).(*array.Timestamp)
+		received, ok2 := rec.Column(rec.Schema().FieldIndices(v.layout.day)[0]).(*array.Timestamp)
 		if !ok1 || !ok2 {
 			return errors.New("columns have other types than the table's")
 		}
@@ -98,7 +99,7 @@ func (v *verifier) file(ctx context.Context, f iceberg.DataFile) error {
 			}
 		}
 		if len(fields) == 3 {
-			v.unique(f, want, rec.Column(rec.Schema().FieldIndices("message_id")[0]).(*extensions.UUIDArray))
+			v.unique(f, want, rec.Column(rec.Schema().FieldIndices(v.layout.id)[0]).(*extensions.UUIDArray))
 		}
 		rec.Release()
 	}
@@ -118,7 +119,7 @@ func (v *verifier) unique(f iceberg.DataFile, tenant string, ids *extensions.UUI
 	for i := range ids.Len() {
 		id := ids.Value(i)
 		if other, ok := known[id]; ok {
-			v.fault(f, fmt.Sprintf("message id %s is also in %s", id, other))
+			v.fault(f, fmt.Sprintf("%s %s is also in %s", v.layout.id, id, other))
 			continue
 		}
 		known[id] = f.FilePath()

@@ -10,10 +10,10 @@ import (
 	"github.com/apache/iceberg-go/table"
 )
 
-// warm fills the window of known ids from the newest files of the events
-// table, and returns how many it read.
-func (l *Lake) warm(ctx context.Context, r *recent) (int, error) {
-	t, err := l.load(ctx, TableEvents)
+// warm fills the window of known ids from the newest files of a table, and
+// returns how many it read.
+func (l *Lake) warm(ctx context.Context, one *layout, r *recent) (int, error) {
+	t, err := l.load(ctx, one.name)
 	if err != nil {
 		return 0, err
 	}
@@ -22,7 +22,7 @@ func (l *Lake) warm(ctx context.Context, r *recent) (int, error) {
 	}
 	tasks, err := t.Scan().PlanFiles(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("plan %s: %w", TableEvents, err)
+		return 0, fmt.Errorf("plan %s: %w", one.name, err)
 	}
 	newest := func(x table.FileScanTask) int64 {
 		if x.DataSequenceNumber == nil {
@@ -39,7 +39,7 @@ func (l *Lake) warm(ctx context.Context, r *recent) (int, error) {
 	}
 	tasks = tasks[:n]
 	slices.Reverse(tasks) // oldest first, so that the newest stay longest
-	_, records, err := t.Scan(table.WithSelectedFields("tenant", "message_id"), table.WithMaxConcurrency(1)).ReadTasks(ctx, tasks)
+	_, records, err := t.Scan(table.WithSelectedFields("tenant", one.id), table.WithMaxConcurrency(1)).ReadTasks(ctx, tasks)
 	if err != nil {
 		return 0, fmt.Errorf("read newest ids: %w", err)
 	}
@@ -48,7 +48,7 @@ func (l *Lake) warm(ctx context.Context, r *recent) (int, error) {
 		if err != nil {
 			return read, fmt.Errorf("read newest ids: %w", err)
 		}
-		ids, ok1 := rec.Column(rec.Schema().FieldIndices("message_id")[0]).(*extensions.UUIDArray)
+		ids, ok1 := rec.Column(rec.Schema().FieldIndices(one.id)[0]).(*extensions.UUIDArray)
 		tenants, ok2 := rec.Column(rec.Schema().FieldIndices("tenant")[0]).(array.StringLike)
 		if !ok1 || !ok2 {
 			rec.Release()

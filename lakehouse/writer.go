@@ -25,9 +25,10 @@ const (
 // Writer follows the log and commits its records to the tables. Make one with
 // [NewWriter], run it once. Its methods are safe for concurrent use.
 type Writer struct {
-	lake *Lake
-	log  headlessly.LogReader
-	step func(string) // told each step of a commit; for tests that kill it there
+	lake   *Lake
+	log    headlessly.LogReader
+	source string       // name of the log, "" for the log of events
+	step   func(string) // told each step of a commit; for tests that kill it there
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced whenever the state below changes
@@ -36,7 +37,6 @@ type Writer struct {
 	done    uint64    // newest frame of which every row is in the tables
 	opened  time.Time // when the open batches got their first frame
 	asked   bool      // a commit is wanted now
-	recent  *recent
 	stats   Stats
 	err     error // newest failed attempt, nil after a success
 }
@@ -44,7 +44,8 @@ type Writer struct {
 // sink is one table's part of the writer.
 type sink struct {
 	*layout
-	through uint64 // frames up to here are in the table
+	through uint64  // frames up to here are in the table
+	recent  *recent // newest ids, nil for a table without
 	open    *batch
 	sealed  *batch // being committed, or nil
 	job     *job   // the sealed batch with its files; the committer's alone
@@ -61,20 +62,49 @@ func WithSteps(f func(step string)) WriterOption {
 	return func(w *Writer) { w.step, w.lake.cat.step = f, f }
 }
 
-// NewWriter makes the writer of a lake. Queries of this lake see from now on
-// what the writer has taken and not yet committed.
+// WithSource names the log that the writer follows, where it is not the log of
+// events: the tables note its frames apart ("headlessly.log.<name>.<shard>").
+// Use letters and digits.
+func WithSource(name string) WriterOption { return func(w *Writer) { w.source = name } }
+
+// NewWriter makes a writer of a lake: one for each log. Queries of this lake
+// see, once it runs, what the writer has taken and not yet committed. Records
+// of any kind may come from any log.
 func NewWriter(lake *Lake, log headlessly.LogReader, opts ...WriterOption) (*Writer, error) {
 	if lake.cfg.ReadOnly {
 		return nil, errors.New("lakehouse is open for reading only")
 	}
-	w := &Writer{lake: lake, log: log, step: func(string) {}, changed: make(chan struct{}), recent: newRecent(lake.cfg.DedupeWindow)}
+	return newWriter(lake, log, opts), nil
+}
+
+func newWriter(lake *Lake, log headlessly.LogReader, opts []WriterOption) *Writer {
+	w := &Writer{lake: lake, log: log, step: func(string) {}, changed: make(chan struct{})}
 	for _, one := range lake.layouts {
-		w.sinks = append(w.sinks, &sink{layout: one, open: newBatch()})
+		s := &sink{layout: one, open: newBatch()}
+		if one.id != "" {
+			s.recent = newRecent(lake.cfg.DedupeWindow)
+		}
+		w.sinks = append(w.sinks, s)
 	}
 	for _, o := range opts {
 		o(w)
 	}
-	return w, nil
+	return w
+}
+
+// key is under what the tables note this log's frames.
+func (w *Writer) key() string { return logKey(w.source, w.lake.cfg.Shard) }
+
+// warm reads the newest ids of every table that has ids.
+func (w *Writer) warm(ctx context.Context) (n int, err error) {
+	for _, s := range w.sinks {
+		if s.recent == nil {
+			continue
+		}
+		read, fault := w.lake.warm(ctx, s.layout, s.recent)
+		n, err = n+read, errors.Join(err, fault)
+	}
+	return n, err
 }
 
 // Run follows the log until ctx is done, then commits what it holds (for at
@@ -89,7 +119,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.lake.useTail(w)
+	w.lake.useTail(w.source, w)
 	var reading sync.WaitGroup
 	reading.Go(func() { w.follow(ctx, from) })
 	w.commitLoop(ctx)
@@ -120,7 +150,7 @@ func (w *Writer) resume(ctx context.Context) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if s.through, err = committedThrough(t, w.lake.cfg.Shard); err != nil {
+		if s.through, err = committedThrough(t, w.key()); err != nil {
 			return 0, err
 		}
 		if s.through > last {
@@ -128,7 +158,7 @@ func (w *Writer) resume(ctx context.Context) (uint64, error) {
 				s.name, s.through, last, w.lake.cfg.Shard)
 		}
 	}
-	n, err := w.lake.warm(ctx, w.recent)
+	n, err := w.warm(ctx)
 	if err != nil {
 		// Without it copies may be written again; that must not stop the writer.
 		w.lake.cfg.Logger.Warn("lakehouse_dedupe_window_not_read", "error", err)
@@ -137,7 +167,7 @@ func (w *Writer) resume(ctx context.Context) (uint64, error) {
 	defer w.mu.Unlock()
 	w.taken, w.done = done, done
 	w.announce()
-	w.lake.cfg.Logger.Info("lakehouse_writer_resumes", "from", done+1, "known_ids", n)
+	w.lake.cfg.Logger.Info("lakehouse_writer_resumes", "log", w.source, "from", done+1, "known_ids", n)
 	return done + 1, nil
 }
 
@@ -224,7 +254,7 @@ func (w *Writer) take(ctx context.Context, f headlessly.Frame) error {
 			continue // in the table already
 		}
 		for _, r := range rows[i] {
-			if s.name == TableEvents && !w.recent.add(r.tenant, r.id) {
+			if s.recent != nil && !s.recent.add(r.tenant, r.id) {
 				w.stats.Duplicates++
 				continue
 			}
@@ -257,7 +287,7 @@ func (w *Writer) decode(f headlessly.Frame) (rows [][]row, corrupt int64) {
 
 func (w *Writer) sinkOf(kind headlessly.RecordKind) int {
 	for i, s := range w.sinks {
-		if (s.name == TableEvents && kind == headlessly.RecordEvent) || (s.name == TableRejected && kind == headlessly.RecordRejected) {
+		if s.kind == kind {
 			return i
 		}
 	}

@@ -1,6 +1,7 @@
 package laketest
 
 import (
+	"encoding"
 	"fmt"
 	"math/rand/v2"
 
@@ -59,6 +60,12 @@ func Record(e headlessly.Event) headlessly.Record {
 func RejectedRecord(r headlessly.Rejected) headlessly.Record {
 	b, _ := r.AppendBinary(nil) // never fails
 	return headlessly.Record{Kind: headlessly.RecordRejected, Data: b}
+}
+
+// Encode is a record of any kind as the log holds it.
+func Encode(kind headlessly.RecordKind, v encoding.BinaryAppender) headlessly.Record {
+	b, _ := v.AppendBinary(nil) // never fails
+	return headlessly.Record{Kind: kind, Data: b}
 }
 
 // Records are events from to to (exclusive) of a tenant.

@@ -68,6 +68,13 @@ func (l *Log) BreakRead(err error) {
 	l.grown = make(chan struct{})
 }
 
+// Forget loses every reader's cursor.
+func (l *Log) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.cursors)
+}
+
 func (l *Log) add(e entry) {
 	l.entries = append(l.entries, e)
 	close(l.grown)
