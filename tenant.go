@@ -55,4 +55,7 @@ type Key struct {
 	ID     string // "apikey_…"
 	Kind   KeyKind
 	Tenant string // "" for an admin key
+	// Scopes narrow what the key may do on the control plane; none narrow
+	// nothing.
+	Scopes []string
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
@@ -49,11 +50,12 @@ const DefaultRequests = 12_000
 
 // Plane is the control plane's handler.
 type Plane struct {
-	cfg     Config
-	rates   rates
-	routes  map[string]func(call, []string)
-	mux     *http.ServeMux
-	running running
+	cfg      Config
+	rates    rates
+	sessions sessions
+	routes   map[string]func(call, []string)
+	mux      *http.ServeMux
+	running  running
 }
 
 // New makes the handler.
@@ -66,6 +68,9 @@ func New(cfg Config) *Plane {
 	}
 	p := &Plane{cfg: cfg, mux: http.NewServeMux(), rates: rates{limit: cfg.RequestsPerMinute, clock: cfg.Clock, keys: map[string]*window{}}}
 	p.routes = p.table()
+	if cfg.Store != nil {
+		cfg.Store.OnRevoke(p.sessions.revoke)
+	}
 	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
@@ -86,7 +91,14 @@ func New(cfg Config) *Plane {
 
 // ServeHTTP implements http.Handler.
 func (p *Plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	limit := int64(maxBody)
+	switch path.Base(r.URL.Path) {
+	case "batch":
+		limit = maxBatchBody
+	case "import":
+		limit = math.MaxInt64 // read line by line
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
@@ -108,7 +120,7 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "not_found", "", "there is nothing at this path; the control plane lives below /~{tenant}/")
 		return
 	}
-	tenant, path, _ := strings.Cut(rest, "/")
+	tenant, below, _ := strings.Cut(rest, "/")
 	key, ok := p.authenticate(w, r, tenant)
 	if !ok {
 		return
@@ -117,7 +129,11 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := call{w: w, r: r, tenant: tenant, key: key}
-	parts := strings.Split(strings.Trim(path, "/"), "/")
+	parts := strings.Split(strings.Trim(below, "/"), "/")
+	if scope, typ := scopeOf(r, parts); !allows(key.Scopes, scope, typ) {
+		p.fail(c, outOfScope(scope, typ))
+		return
+	}
 	switch route := p.routes[parts[0]]; {
 	case route != nil:
 		route(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
@@ -135,13 +151,14 @@ func (p *Plane) table() map[string]func(call, []string) {
 		"status":      p.status,
 		"events":      p.events,
 		"keys":        p.keys,
+		"batch":       p.batch,
 		"Integration": p.integration,
 	}
 }
 
 // nothing answers a path that leads nowhere.
 func (c call) nothing() {
-	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, events, keys, sql, status")
+	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, batch, events, keys, sql, status")
 }
 
 func (p *Plane) sqlRoutes(c call, parts []string) {
@@ -174,14 +191,25 @@ func (p *Plane) authenticate(w http.ResponseWriter, r *http.Request, tenant stri
 		writeError(w, http.StatusForbidden, "forbidden", "key", "a secret key came from a browser: revoke it, and call from a server")
 	case key.Kind != headlessly.KeyAdmin && key.Tenant != tenant:
 		writeError(w, http.StatusForbidden, "forbidden", "tenant", "the key belongs to another tenant")
-	case tenant == "" && key.Kind == headlessly.KeyAdmin && strings.HasPrefix(r.URL.Path, "/~/sql"):
-		return key, true // SQL over every tenant
+	case tenant == "" && key.Kind == headlessly.KeyAdmin && everyTenant(r.URL.Path):
+		return key, true
 	case !p.cfg.Store.HasTenant(tenant):
 		writeError(w, http.StatusNotFound, "not_found", "tenant", "there is no such tenant; declare it under tenants in the configuration file")
 	default:
 		return key, true
 	}
 	return headlessly.Key{}, false
+}
+
+// everyTenant says whether a path is one of those that belong to no tenant: SQL
+// over all of them, and the admin keys.
+func everyTenant(path string) bool {
+	for _, p := range []string{"/~/sql", "/~/keys"} {
+		if path == p || strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // only lets one method through.
@@ -242,4 +270,15 @@ func (p *Plane) refuse(c call, e *graph.Error) {
 		p.cfg.Logger.Warn("control.unavailable", slog.String("path", c.r.URL.Path), slog.Any("error", e))
 	}
 	writeJSON(c.w, status, e)
+}
+
+// known gives an error the form that clients know; one that is our own fault is
+// logged and not shown.
+func (p *Plane) known(c call, err error) *graph.Error {
+	var e *graph.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	p.cfg.Logger.Error("control.fault", slog.String("path", c.r.URL.Path), slog.Any("error", err))
+	return &graph.Error{Code: graph.CodeInternal, Message: "the gateway has a fault; its log says more"}
 }

@@ -83,6 +83,11 @@ func start(t testing.TB) *plane {
 		*k.dst = v.Reveal()
 	}
 	p.graph = openGraph(t, p.dir)
+	keys, err := control.OpenKeys(ctx, p.store, p.graph, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(keys.Close)
 	h := control.New(control.Config{
 		Store: p.store, Graph: p.graph, PublicURL: "https://headless.ly", Ready: func() error { return nil },
 		Logger: slog.New(slog.NewTextHandler(p.logs, nil)),

@@ -249,21 +249,49 @@ func (r resource) do(op graph.Op) {
 		r.p.fail(r.call, err)
 		return
 	}
+	if op.Type == apiKeyType {
+		r.doKey(op)
+		return
+	}
 	res, err := r.scope.Do(r.r.Context(), op)
 	if err != nil {
 		r.p.fail(r.call, err)
 		return
 	}
+	r.done(op, res, nil)
+}
+
+// done answers what a mutation did; more are fields to show besides the
+// entity's own.
+func (r resource) done(op graph.Op, res graph.Result, more map[string]any) {
 	e := res.Entity
-	switch {
-	case op.Verb == graph.VerbDelete:
+	status := http.StatusOK
+	switch op.Verb {
+	case graph.VerbDelete:
 		writeJSON(r.w, http.StatusOK, deleted(res))
-	case op.Verb == graph.VerbCreate:
+		return
+	case graph.VerbCreate:
+		status = http.StatusCreated
 		r.w.Header().Set("Location", "/~"+r.tenant+"/"+e.Type+"/"+e.ID)
-		r.entity(http.StatusCreated, e)
-	default:
-		r.entity(http.StatusOK, e)
 	}
+	if more != nil {
+		e = e.With(more)
+	}
+	r.entity(status, e)
+}
+
+// doKey performs a mutation of an ApiKey; a new value is shown this once.
+func (r resource) doKey(op graph.Op) {
+	res, value, err := r.p.revealing(r.call, r.scope, op)
+	if err != nil {
+		r.p.fail(r.call, err)
+		return
+	}
+	var more map[string]any
+	if !value.IsZero() {
+		more = map[string]any{"key": value.Reveal()}
+	}
+	r.done(op, res, more)
 }
 
 // gone is the answer to a delete.

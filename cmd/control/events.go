@@ -17,6 +17,10 @@ func (p *Plane) events(c call, parts []string) {
 	switch {
 	case len(parts) == 0:
 		c.methods(methods{http.MethodGet: func() { p.listEvents(c, scope, "") }})
+	case len(parts) == 1 && parts[0] == "stream":
+		c.methods(methods{http.MethodGet: func() { p.sse(c, scope) }})
+	case len(parts) == 1 && parts[0] == "ws":
+		c.methods(methods{http.MethodGet: func() { p.ws(c, scope) }})
 	case len(parts) == 1 && parts[0] == "live":
 		c.only(http.MethodGet, p.live)
 	default:

@@ -221,14 +221,8 @@ func (r resource) bodyQuery() (graph.Query, error) {
 		return q, &graph.Error{Code: graph.CodeTooLarge, Field: "body", Message: "the body is too large"}
 	}
 	if len(bytes.TrimSpace(raw)) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.UseNumber()
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&in); err != nil {
-			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "the body must be an object with filter, sort, limit, offset, cursor, include, fields, asOf: " + err.Error()}
-		}
-		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "more follows the object"}
+		if err := strict(raw, &in); err != nil {
+			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "the body must be an object with filter, sort, limit, offset, cursor, include, fields, asOf, total: " + err.Error()}
 		}
 	}
 	q.Filter, q.Sort, q.Offset, q.Cursor, q.Include, q.Fields = in.Filter, in.Sort, in.Offset, in.Cursor, in.Include, in.Fields
@@ -255,4 +249,18 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(t))
+}
+
+// strict decodes JSON that holds nothing but what v knows, numbers as written.
+func strict(raw []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more follows it")
+	}
+	return nil
 }

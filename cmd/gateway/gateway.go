@@ -55,6 +55,7 @@ type Gateway struct {
 	store     *store.Store
 	log       *eventlog.Log
 	graph     *graph.Store
+	keys      *control.Keys
 	lake      *lakehouse.Lake
 	writer    *lakehouse.Writer
 	router    *forwarders.Router
@@ -260,6 +261,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "router", g.router.Run) })
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
 	wg.Go(func() { g.lake.Maintain(readers) })
+	wg.Go(func() { g.keys.Run(readers) })
 
 	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/headlessly/headlessly/cmd/config"
+	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/connectors/graph"
 )
@@ -18,6 +19,10 @@ func (g *Gateway) openGraph(ctx context.Context) (err error) {
 		return err
 	}
 	g.onClose(func(context.Context) error { return g.graph.Close() })
+	if g.keys, err = control.OpenKeys(ctx, g.store, g.graph, g.logger); err != nil {
+		return fmt.Errorf("open keys: %w", err)
+	}
+	g.onClose(func(context.Context) error { g.keys.Close(); return nil })
 	return nil
 }
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 )
 
@@ -97,4 +98,15 @@ func (e *Entity) AppendJSON(b []byte) ([]byte, error) {
 		return append(b, raw[1:]...), nil
 	}
 	return append(b, '}'), nil
+}
+
+// With gives the entity with further fields to show; it is stored nowhere.
+func (e *Entity) With(more map[string]any) *Entity {
+	out := *e
+	out.more = maps.Clone(e.more)
+	if out.more == nil {
+		out.more = map[string]any{}
+	}
+	maps.Copy(out.more, more)
+	return &out
 }

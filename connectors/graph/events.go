@@ -33,7 +33,7 @@ func (p *projection) eventAt(ctx context.Context, seq uint64) (out *Event, err e
 // EventQuery chooses events. The zero value is the newest ones.
 type EventQuery struct {
 	After, Before AsOf   // exclusive
-	Type          string // a pattern: Deal.Closed, Deal.*, *.Created, *; letter case does not count
+	Type          string // patterns, separated by commas: Deal.Closed, Deal.*, *.Created, *; letter case does not count
 	Entity        string // an $id
 	Actor         string
 	Limit         int  // 1 to MaxEvents, 25 unless set
@@ -83,12 +83,16 @@ func (sc *Scope) Events(ctx context.Context, q EventQuery) ([]*Event, error) {
 	if q.Actor != "" {
 		add("e.actor = ?", q.Actor)
 	}
-	if q.Type != "" && q.Type != "*" {
-		pattern, ok := likePattern(q.Type)
-		if !ok {
-			return nil, badFilter("type", "type: %q, want a pattern such as Deal.Closed, Deal.*, *.Created or *", q.Type)
+	if q.Type != "" {
+		var either []string
+		for pattern := range strings.SplitSeq(q.Type, ",") {
+			pattern = strings.TrimSpace(pattern)
+			if !ValidPattern(pattern) {
+				return nil, badFilter("type", "type: %q, want a pattern such as Deal.Closed, Deal.*, *.Created or *", pattern)
+			}
+			either, args = append(either, "e.name like ?"), append(args, strings.ReplaceAll(pattern, "*", "%"))
 		}
-		add("e.name like ?", pattern)
+		where = append(where, "("+strings.Join(either, " or ")+")")
 	}
 	order := " desc"
 	if q.Ascending() {
@@ -103,18 +107,19 @@ func (sc *Scope) Events(ctx context.Context, q EventQuery) ([]*Event, error) {
 	return out, err
 }
 
-// likePattern turns an event pattern into one of SQL's like.
-func likePattern(pattern string) (string, bool) {
+// ValidPattern says whether a text is a pattern of events: Deal.Closed, Deal.*,
+// *.Created or *.
+func ValidPattern(pattern string) bool {
 	typ, event, ok := strings.Cut(pattern, ".")
 	if !ok {
-		return "", false
+		return pattern == "*"
 	}
 	for _, part := range []string{typ, event} {
 		if part != "*" && !typeName.MatchString(strings.ToUpper(part[:min(1, len(part))])+part[min(1, len(part)):]) {
-			return "", false
+			return false
 		}
 	}
-	return strings.ReplaceAll(pattern, "*", "%"), true
+	return true
 }
 
 // Match says whether an event's name fits one of the patterns, as

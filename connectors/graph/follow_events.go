@@ -72,3 +72,13 @@ func (s *Store) eventsAfter(ctx context.Context, tenant string, after uint64) (p
 	}
 	return page, upTo, err
 }
+
+// Position is the place in the log up to which this process shows it.
+func (s *Store) Position() uint64 {
+	at, _ := s.projection.Load().position()
+	return at
+}
+
+// Moment is the place in the log that stands for a moment, for now when it is
+// zero: an event belongs to it when its Seq is not greater.
+func (sc *Scope) Moment(ctx context.Context, a AsOf) (uint64, error) { return sc.moment(ctx, a) }

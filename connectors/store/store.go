@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
@@ -34,7 +35,13 @@ type Store struct {
 
 	mu           sync.RWMutex
 	tenants      map[string]bool
-	keys         map[[sha256.Size]byte]headlessly.Key
+	changing     sync.Mutex          // held while a key changes
+	keys         map[string]*heldKey // by id
+	doors        map[[sha256.Size]byte]door
+	noted        map[string]int64 // last uses that are stored
+	onRevoke     []func(id string)
+	shared       Shared // nil unless keys are shared
+	stale        error
 	integrations map[string]*Integration // by id
 	destinations map[string]destinations // by tenant
 	fixed        map[string]headlessly.Destinations
@@ -60,10 +67,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	db.SetMaxOpenConns(1)
 	s := &Store{
 		cfg: cfg, db: db, aead: aead,
-		tenants: map[string]bool{}, keys: map[[sha256.Size]byte]headlessly.Key{},
+		tenants: map[string]bool{}, keys: map[string]*heldKey{}, doors: map[[sha256.Size]byte]door{}, noted: map[string]int64{},
 		integrations: map[string]*Integration{}, destinations: map[string]destinations{}, fixed: map[string]headlessly.Destinations{},
 	}
 	if _, err := db.ExecContext(ctx, schema); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("prepare %s: %w", path, err)
+	}
+	if err := s.migrate(ctx); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("prepare %s: %w", path, err)
 	}
@@ -76,6 +87,24 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 // Close closes the database.
 func (s *Store) Close() error { return s.db.Close() }
+
+// migrate adds the columns that a file of an earlier version lacks.
+func (s *Store) migrate(ctx context.Context) error {
+	for _, c := range []string{"name text", "scopes text", "last_used_at integer", "old_hash blob", "old_until integer"} {
+		name, _, _ := strings.Cut(c, " ")
+		var n int
+		if err := s.db.QueryRowContext(ctx, `select count(*) from pragma_table_info('keys') where name = ?`, name).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if _, err := s.db.ExecContext(ctx, `alter table keys add column `+c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (s *Store) load(ctx context.Context) error {
 	if err := s.loadTenants(ctx); err != nil {
