@@ -93,6 +93,19 @@ func flag[T any](id int, name string, get func(*T) bool) column[T] {
 	})}
 }
 
+// maybe is a truth value; get's second result is false for null.
+func maybe[T any](id int, name string, get func(*T) (bool, bool)) column[T] {
+	return column[T]{id: id, name: name, typ: iceberg.PrimitiveTypes.Bool, writer: scalars(func(b *array.BooleanBuilder) func(*T) {
+		return func(row *T) {
+			if v, ok := get(row); ok {
+				b.Append(v)
+			} else {
+				b.AppendNull()
+			}
+		}
+	})}
+}
+
 // long is a 64-bit integer; get's second result is false for null.
 func long[T any](id int, name string, get func(*T) (int64, bool)) column[T] {
 	return column[T]{id: id, name: name, typ: iceberg.PrimitiveTypes.Int64, writer: scalars(func(b *array.Int64Builder) func(*T) {

@@ -128,9 +128,11 @@ func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows
 	errs := make([]error, len(parts))
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range min(max(l.cfg.Parallel, 1), len(parts)) {
+	builders := make([]*rowBuilder, min(max(l.cfg.Parallel, 1), len(parts)))
+	for n := range builders {
+		builders[n] = one.newBuilder(memory.DefaultAllocator)
 		wg.Go(func() {
-			b := one.newBuilder(memory.DefaultAllocator)
+			b := builders[n]
 			for i := range next {
 				files[i], errs[i] = writePartition(ctx, t, wfs, loc, one, b, parts[i])
 			}
@@ -143,6 +145,11 @@ func (l *Lake) writeFiles(ctx context.Context, t *table.Table, one *layout, rows
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return nil, err // all again; what was written is an orphan
+	}
+	for _, b := range builders {
+		for i, n := range b.counts() {
+			l.conflicts[i].Add(n)
+		}
 	}
 	return files, nil
 }

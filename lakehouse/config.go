@@ -45,6 +45,9 @@ type Config struct {
 	// processors.
 	Parallel int
 
+	// Promote makes columns of properties.
+	Promote []Promotion
+
 	// Maintenance is what [Lake.Maintain] does.
 	Maintenance Maintenance
 
@@ -202,5 +205,5 @@ func (c Config) Validate() error {
 			fault(fmt.Sprintf("maintenance.retention[%d].days", i), "is not at least 1")
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, validatePromotions(c.Promote)...)...)
 }

@@ -9,7 +9,13 @@ import (
 type eventRow struct {
 	headlessly.Event
 	id uuid.UUID
+
+	promoted  []promotedValue
+	conflicts []int64 // values so far that did not fit, by promotion
 }
+
+// counts implements counter.
+func (r *eventRow) counts() []int64 { return r.conflicts }
 
 func (r *eventRow) happened() int64 {
 	if r.Timestamp == 0 || r.Timestamp < minTime || r.Timestamp > maxTime {

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
 	"github.com/headlessly/headlessly"
 )
 
@@ -14,4 +17,18 @@ func ReadColumns() []string { return slices.Collect(maps.Keys(eventFields(&headl
 // Drop removes a table from the catalog.
 func (l *Lake) Drop(ctx context.Context, name string) error {
 	return l.cat.DropTable(ctx, identifierOf(name))
+}
+
+// DropColumns takes columns out of a table, so that it looks like one of an
+// older version.
+func (l *Lake) DropColumns(ctx context.Context, name string, gone ...string) error {
+	t, err := l.load(ctx, name)
+	if err != nil {
+		return err
+	}
+	fields := slices.DeleteFunc(slices.Clone(t.Schema().Fields()), func(f iceberg.NestedField) bool { return slices.Contains(gone, f.Name) })
+	_, _, err = l.cat.CommitTable(ctx, t.Identifier(), nil, []table.Update{
+		table.NewAddSchemaUpdate(iceberg.NewSchema(t.Schema().ID+1, fields...)), table.NewSetCurrentSchemaUpdate(-1),
+	})
+	return err
 }

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
 	icecat "github.com/apache/iceberg-go/catalog"
@@ -25,6 +28,9 @@ type Lake struct {
 	cache   *objectCache
 	layouts []*layout
 	slots   chan struct{} // one per query that may run
+
+	promoted  []promoted
+	conflicts []atomic.Int64 // by promotion
 
 	tailsMu sync.Mutex
 	tails   map[string]tailSource // by the log's name
@@ -107,7 +113,10 @@ func (l *Lake) closeAll() error {
 // prepare makes what is missing in the catalog.
 func (l *Lake) prepare(ctx context.Context) error {
 	if l.cfg.ReadOnly {
-		return l.dropMissing(ctx)
+		if err := l.dropMissing(ctx); err != nil {
+			return err
+		}
+		return l.promote(ctx)
 	}
 	ns := table.Identifier{Namespace}
 	if err := l.cat.CreateNamespace(ctx, ns, nil); err != nil && !errors.Is(err, icecat.ErrNamespaceAlreadyExists) {
@@ -117,8 +126,35 @@ func (l *Lake) prepare(ctx context.Context) error {
 		if err := l.ensureTable(ctx, one); err != nil {
 			return err
 		}
+		if _, err := l.evolve(ctx, one, one.schema.Fields()); err != nil {
+			return err
+		}
 	}
-	return nil
+	return l.promote(ctx)
+}
+
+// promote gives the events table its promoted columns.
+func (l *Lake) promote(ctx context.Context) error {
+	at := slices.IndexFunc(l.layouts, func(one *layout) bool { return one.name == TableEvents })
+	if len(l.cfg.Promote) == 0 || at < 0 {
+		return nil
+	}
+	wanted := make([]iceberg.NestedField, len(l.cfg.Promote))
+	for i, p := range l.cfg.Promote {
+		p = p.withDefaults()
+		wanted[i] = iceberg.NestedField{Name: p.Column, Type: promotedTypes[p.Type], Doc: p.From + "." + p.Property}
+	}
+	ids, err := l.evolve(ctx, l.layouts[at], wanted)
+	if err != nil {
+		return err
+	}
+	for _, p := range l.cfg.Promote {
+		p = p.withDefaults()
+		l.promoted = append(l.promoted, promoted{Promotion: p, id: ids[p.Column], path: strings.Split(p.Property, ".")})
+	}
+	l.conflicts = make([]atomic.Int64, len(l.promoted))
+	l.layouts[at], err = eventsLayout(l.promoted)
+	return err
 }
 
 // dropMissing leaves out the tables that a lake of an older version lacks.
@@ -150,6 +186,9 @@ func (l *Lake) ensureTable(ctx context.Context, one *layout) error {
 	return l.cat.fs.settle()
 }
 
+// boundedMetrics keeps a column's bounds in the manifest.
+const boundedMetrics = "truncate(32)"
+
 // properties are the table's settings, chosen so that the cost of a commit
 // does not grow with the table's age.
 func (l *layout) properties() iceberg.Properties {
@@ -167,7 +206,7 @@ func (l *layout) properties() iceberg.Properties {
 		"owner":                                   "headlessly",
 	}
 	for _, col := range l.bounded {
-		p[table.MetricsModeColumnConfPrefix+"."+col] = "truncate(32)"
+		p[table.MetricsModeColumnConfPrefix+"."+col] = boundedMetrics
 	}
 	return p
 }

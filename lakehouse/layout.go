@@ -10,6 +10,8 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
+	"github.com/valyala/fastjson"
+
 	"github.com/headlessly/headlessly"
 )
 
@@ -30,7 +32,7 @@ func Tables() []string {
 
 // layoutMakers makes each table's layout, in the order of [Tables].
 func layoutMakers() []func() (*layout, error) {
-	return []func() (*layout, error){eventsLayout, rejectedLayout, deliveriesLayout, entityEventsLayout, receiptsLayout, snapshotsLayout}
+	return []func() (*layout, error){func() (*layout, error) { return eventsLayout(nil) }, rejectedLayout, deliveriesLayout, entityEventsLayout, receiptsLayout, snapshotsLayout}
 }
 
 // Partition field ids, as fixed as the columns'.
@@ -93,7 +95,11 @@ type row struct {
 type rowBuilder struct {
 	add    func(*row) error
 	finish func() arrow.RecordBatch
+	counts func() []int64 // of what did not fit, since the builder was made; nil for none
 }
+
+// counter is a row that counts what does not fit its columns.
+type counter interface{ counts() []int64 }
 
 func newLayout[T any](is shape, cols []column[T],
 	key func(headlessly.Record, place) (rowKey, error), decode func(*row, *T) error,
@@ -155,6 +161,12 @@ func newLayout[T any](is shape, cols []column[T],
 				}
 				return nil
 			},
+			counts: func() []int64 {
+				if c, ok := any(&v).(counter); ok {
+					return c.counts()
+				}
+				return nil
+			},
 			finish: func() arrow.RecordBatch {
 				arrays := make([]arrow.Array, len(writers))
 				for i, w := range writers {
@@ -170,8 +182,13 @@ func newLayout[T any](is shape, cols []column[T],
 	return l, nil
 }
 
-func eventsLayout() (*layout, error) {
-	return newLayout(shape{TableEvents, headlessly.RecordEvent, "received_at", "message_id", "event", "timestamp"}, eventColumns(),
+func eventsLayout(more []promoted) (*layout, error) {
+	cols := eventColumns()
+	for i, p := range more {
+		cols = append(cols, p.column(i))
+	}
+	var parsers fastjson.ParserPool
+	return newLayout(shape{TableEvents, headlessly.RecordEvent, "received_at", "message_id", "event", "timestamp"}, cols,
 		func(rec headlessly.Record, at place) (rowKey, error) {
 			var e eventRow
 			if err := e.UnmarshalShared(rec.Data); err != nil {
@@ -185,6 +202,9 @@ func eventsLayout() (*layout, error) {
 				return err
 			}
 			e.LogSeq, e.ReceivedAt, e.id = r.seq, r.received, r.id
+			if len(more) > 0 {
+				e.promote(more, &parsers)
+			}
 			return nil
 		})
 }

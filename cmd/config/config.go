@@ -12,6 +12,7 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors/analytics"
+	"github.com/headlessly/headlessly/lakehouse"
 )
 
 // Config is the whole configuration. The comments are what an operator reads
@@ -82,6 +83,37 @@ type Lakehouse struct {
 	// reached where the catalog hands out no credentials.
 	Catalog Catalog `yaml:"catalog"`
 	S3      S3      `yaml:"s3"`
+	// Promote makes columns of the events table out of properties.
+	Promote []Promotion `yaml:"promote"`
+	// Retention is how long rows are kept; without, for ever.
+	Retention []Retention `yaml:"retention"`
+}
+
+// tables is what the lakehouse itself has to judge.
+func (l Lakehouse) tables() lakehouse.Config {
+	c := lakehouse.Config{Dir: "-", Catalog: lakehouse.CatalogConfig(l.Catalog), S3: lakehouse.S3Config(l.S3)}
+	for _, p := range l.Promote {
+		c.Promote = append(c.Promote, lakehouse.Promotion(p))
+	}
+	for _, r := range l.Retention {
+		c.Maintenance.Retention = append(c.Maintenance.Retention, lakehouse.Retention(r))
+	}
+	return c
+}
+
+// Promotion is a property that becomes a column.
+type Promotion struct {
+	Property string `yaml:"property"`
+	From     string `yaml:"from"`   // properties (the default), traits or context
+	Column   string `yaml:"column"` // default: the property in snake case
+	Type     string `yaml:"type"`   // string, long, double, boolean or timestamp
+}
+
+// Retention keeps a table's rows for some days.
+type Retention struct {
+	Table  string `yaml:"table"`
+	Tenant string `yaml:"tenant"` // "" for every tenant without a rule of its own
+	Days   int    `yaml:"days"`
 }
 
 // Catalog is an Iceberg REST catalog.
@@ -233,6 +265,10 @@ func (c *Config) Validate() error {
 	}
 	if c.Lakehouse.CommitSize < 1<<20 {
 		fault("lakehouse.commitSize", "%s is too small, 1MB at least", c.Lakehouse.CommitSize)
+	}
+	for _, err := range each(c.Lakehouse.tables().Validate()) {
+		path, message, _ := strings.Cut(err.Error(), ": ")
+		fault(strings.Replace(path, ".maintenance", "", 1), "%s", message)
 	}
 	for name, t := range c.Tenants {
 		path := "tenants." + name

@@ -150,6 +150,12 @@ func LakeConfig(cfg *config.Config, logger *slog.Logger) lakehouse.Config {
 	c.DedupeWindow = lakeDedupe
 	c.Catalog = lakehouse.CatalogConfig(cfg.Lakehouse.Catalog)
 	c.S3 = lakehouse.S3Config(cfg.Lakehouse.S3)
+	for _, p := range cfg.Lakehouse.Promote {
+		c.Promote = append(c.Promote, lakehouse.Promotion(p))
+	}
+	for _, r := range cfg.Lakehouse.Retention {
+		c.Maintenance.Retention = append(c.Maintenance.Retention, lakehouse.Retention(r))
+	}
 	c.CommitInterval, c.MaxBatchBytes, c.Logger = cfg.Lakehouse.CommitInterval, int64(cfg.Lakehouse.CommitSize), logger
 	return c
 }

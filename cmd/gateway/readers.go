@@ -60,6 +60,7 @@ func (g *Gateway) lakeMetrics(p func(string, any)) {
 	s := g.writer.Stats()
 	p("lake_rows_total", s.Rows)
 	p("lake_rejected_rows_total", s.Rejected)
+	p("lake_other_rows_total", s.Others)
 	p("lake_commits_total", s.Commits)
 	p("lake_commit_failures_total", s.Failed)
 	p("lake_commit_seconds_total", s.CommitSeconds)
@@ -69,6 +70,10 @@ func (g *Gateway) lakeMetrics(p func(string, any)) {
 	p("lake_lag_frames", s.Lag())
 	p("lake_open_rows", s.OpenRows)
 	p("lake_open_bytes", s.OpenBytes)
+	conflicts := g.lake.Conflicts()
+	for _, column := range slices.Sorted(maps.Keys(conflicts)) {
+		p(fmt.Sprintf("lake_type_conflicts_total{column=%q}", column), conflicts[column])
+	}
 }
 
 func (g *Gateway) lakeStatus() map[string]any {
