@@ -134,6 +134,8 @@ func argument(f *graph.Field, name, text string, given bool, stdio IO) (any, err
 		if text, err = prompt(stdio, name+": "); err != nil {
 			return nil, fmt.Errorf("--%s needs a value: %w", name, err)
 		}
+	case !given && f != nil && f.Kind != graph.KindBool && f.Kind != graph.KindJSON:
+		return nil, fmt.Errorf("--%s needs a value", name)
 	case !given:
 		return true, nil // a switch: --active
 	case text == "@-":

@@ -67,6 +67,8 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		configCommand(stdio),
 		statusCommand(stdio),
 		loginCommand(stdio),
+		initCommand(stdio),
+		doctorCommand(stdio),
 		tailCommand(stdio),
 		lakeCommand(stdio),
 		logCommand(stdio),
