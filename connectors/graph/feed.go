@@ -50,23 +50,6 @@ func (s *Store) HappenedAt(ctx context.Context, tenant string, seq uint64) (*Hap
 // or the graph is closed.
 func (s *Store) News(ctx context.Context, after uint64) error { return s.news(ctx, after) }
 
-// Position is the sequence up to which this process shows the log.
-func (s *Store) Position() uint64 {
-	seq, _ := s.projection.Load().position()
-	return seq
-}
-
-// SeqAt is the last event at or before a moment; for the zero value, the last
-// one of all.
-func (s *Store) SeqAt(ctx context.Context, at AsOf) (uint64, error) {
-	if at.IsZero() {
-		return s.Position(), nil
-	}
-	p, release := s.view()
-	defer release()
-	return p.seqAt(ctx, at)
-}
-
 func (s *Store) happenings(ctx context.Context, p *projection, where string, args ...any) (out []*Happened, err error) {
 	err = p.scan(ctx, func(r *sql.Rows) error {
 		e, st := &Event{}, &Entity{}

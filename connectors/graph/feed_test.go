@@ -3,8 +3,6 @@ package graph_test
 import (
 	"encoding/json"
 	"testing"
-
-	"github.com/headlessly/headlessly/connectors/graph"
 )
 
 func TestAPageGivesEachEventWithTheEntityItLeft(t *testing.T) {
@@ -48,8 +46,5 @@ func TestOneEventIsReadOfItsOwnTenantOnly(t *testing.T) {
 		if err != nil || (h != nil) != want {
 			t.Errorf("%s: got %v, %v; want it: %v", tenant, h, err, want)
 		}
-	}
-	if seq, err := s.SeqAt(t.Context(), graph.AsOf{}); err != nil || seq != s.Position() {
-		t.Errorf("got %d, %v; want the present position %d", seq, err, s.Position())
 	}
 }
