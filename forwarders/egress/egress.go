@@ -16,7 +16,7 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// MaxAnswer is how much of an answer's body is read.
+// MaxAnswer is how much of an answer's body is read by default.
 const MaxAnswer = 64 << 10
 
 // Refusals. They are errors of the request, found with errors.Is through
@@ -43,6 +43,8 @@ type Config struct {
 	RootCAs *x509.CertPool
 	// IdlePerHost is how many idle connections are kept per host; default 256.
 	IdlePerHost int
+	// MaxAnswer is how much of an answer's body is read; default [MaxAnswer].
+	MaxAnswer int64
 }
 
 // New makes a client. It is safe for concurrent use.
@@ -56,6 +58,9 @@ func New(c Config) *http.Client {
 	if c.IdlePerHost <= 0 {
 		c.IdlePerHost = 256
 	}
+	if c.MaxAnswer <= 0 {
+		c.MaxAnswer = MaxAnswer
+	}
 	public := []ssrf.Option{ssrf.WithAnyPort()}
 	if c.AllowPrivate {
 		public = append(public, ssrf.WithAllowedV4Prefixes(private4()...), ssrf.WithAllowedV6Prefixes(private6()...))
@@ -64,6 +69,7 @@ func New(c Config) *http.Client {
 		Timeout: c.Timeout,
 		Transport: &guard{
 			private: c.AllowPrivate,
+			most:    c.MaxAnswer,
 			https:   transport(c, ssrf.New(public...).Safe),
 			http:    transport(c, onlyPrivate),
 		},
@@ -126,6 +132,7 @@ func onlyPrivate(network, address string, _ syscall.RawConn) error {
 // guard checks a request before it is dialled and bounds its answer.
 type guard struct {
 	private     bool
+	most        int64
 	https, http *http.Transport
 }
 
@@ -144,7 +151,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Body = &bounded{Reader: io.LimitReader(res.Body, MaxAnswer), Closer: res.Body}
+	res.Body = &bounded{Reader: io.LimitReader(res.Body, g.most), Closer: res.Body}
 	return res, nil
 }
 

@@ -49,7 +49,7 @@ func Kind() forwarders.Kind {
 
 // Destination is one Sentry project.
 type Destination struct {
-	dsn    dsn
+	dsn    DSN
 	deps   forwarders.Deps
 	zip    *payload.Gzip
 	limits limits
@@ -57,7 +57,7 @@ type Destination struct {
 
 // New makes the destination for a project.
 func New(c headlessly.SentryDestination, deps forwarders.Deps) (*Destination, error) {
-	d, err := parseDSN(c.DSN.Reveal())
+	d, err := ParseDSN(c.DSN.Reveal())
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +132,15 @@ func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.R
 		return forwarders.Result{Err: &headlessly.Permanent{Err: err}}
 	}
 	answer, err := send.Do(ctx, d.deps.Client, &send.Request{
-		URL: d.dsn.endpoint, Body: body, Secrets: []string{d.dsn.key},
+		URL: d.dsn.Endpoint, Body: body, Secrets: []string{d.dsn.Key},
 		Header: http.Header{
 			"Content-Type": {"application/x-sentry-envelope"}, "Content-Encoding": {"gzip"}, "User-Agent": {client},
-			"X-Sentry-Auth": {"Sentry sentry_version=7, sentry_client=" + client + ", sentry_key=" + d.dsn.key},
+			"X-Sentry-Auth": {"Sentry sentry_version=7, sentry_client=" + client + ", sentry_key=" + d.dsn.Key},
 		},
 	}, now)
 	note := answer.Excerpt
 	if why := answer.Header.Get("X-Sentry-Error"); why != "" {
-		note = send.Clean(why, []string{d.dsn.key})
+		note = send.Clean(why, []string{d.dsn.Key})
 	}
 	if answer.Status != 0 {
 		d.limits.read(answer.Status, answer.Header, now)
