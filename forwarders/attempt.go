@@ -23,10 +23,11 @@ const (
 // of the deliveries table.
 type Attempt struct {
 	At          time.Time     `json:"at"`
-	Took        time.Duration `json:"took"`
+	Took        time.Duration `json:"tookNs"`
 	Tenant      string        `json:"tenant"`
 	Destination string        `json:"destination"`
 	MessageID   string        `json:"messageId"`
+	Event       string        `json:"event"` // name or type
 	LogSeq      int64         `json:"logSeq"`
 	Try         int           `json:"try"` // 1 for the first
 	Outcome     string        `json:"outcome"`

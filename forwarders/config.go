@@ -23,6 +23,9 @@ type Config struct {
 	Logger       *slog.Logger
 	// Rand gives the jitter: a number in [0, 1).
 	Rand func() float64
+	// Deliveries is where every attempt is appended as a headlessly.Delivery,
+	// nil for nowhere.
+	Deliveries headlessly.Appender
 	// Attempts is told of every attempt, nil for nobody. It must not block.
 	Attempts func([]Attempt)
 	// Point is called at each named point (PointBeforeSend and so on), nil for

@@ -87,6 +87,8 @@ type Totals struct {
 	// LostFrames were missing or unreadable in the log, BadRecords were no
 	// events.
 	LostFrames, BadRecords int64
+	// Unrecorded attempts could not be appended to the log.
+	Unrecorded int64
 	// Lanes exist now; Items and Bytes are what they hold.
 	Lanes        int
 	Items, Bytes int64
@@ -97,7 +99,7 @@ func (r *Router) Totals() Totals {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t := Totals{
-		Read: r.reading.Load(), LostFrames: r.lost.Load(), BadRecords: r.bad.Load(),
+		Read: r.reading.Load(), LostFrames: r.lost.Load(), BadRecords: r.bad.Load(), Unrecorded: r.recorder.lost.Load(),
 		Lanes: len(r.lanes), Items: r.budget.items.Load(), Bytes: r.budget.bytes.Load(),
 	}
 	if f := r.started.Load(); f != nil {

@@ -52,9 +52,12 @@ type Replay struct {
 	PerSecond float64
 	// DryRun sends nothing and counts what would be sent.
 	DryRun bool
-	// Progress is told now and then, from one goroutine at a time; nil for
-	// nobody.
+	// Progress is told now and then, and in any case before Replay returns. It
+	// must not block; nil for nobody.
 	Progress func(ReplayReport)
+	// Settled is told the place in the log of each event that is done: sent,
+	// refused, parked or left out. It must not block; nil for nobody.
+	Settled func(logSeq int64)
 }
 
 // ReplayReport counts a replay. Read = Filtered + Skipped + Matched, and
@@ -103,7 +106,11 @@ func (r *Router) Replay(ctx context.Context, from iter.Seq2[Replayed, error], p 
 		run.rate = rate.NewLimiter(rate.Limit(p.PerSecond), max(1, int(p.PerSecond)))
 	}
 	err = run.all(ctx, from)
-	return run.now(), err
+	report := run.now()
+	if p.Progress != nil {
+		p.Progress(report)
+	}
+	return report, err
 }
 
 // replaying is a replay under way.
@@ -158,6 +165,7 @@ func (x *replaying) one(ctx context.Context, it Replayed) error {
 		*n++
 		x.last = max(x.last, e.LogSeq)
 		x.settle()
+		x.tell(e.LogSeq, x.report.Read)
 	}
 	at := headlessly.Time(e.ReceivedAt)
 	if e.Tenant != x.p.Tenant || !x.p.Since.IsZero() && at.Before(x.p.Since) || !x.p.Until.IsZero() && !at.Before(x.p.Until) ||
@@ -285,6 +293,7 @@ func (x *replaying) begin(seq int64) {
 
 func (x *replaying) finish(seq int64, to place) {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	switch to {
 	case delivered:
 		x.report.Delivered++
@@ -299,10 +308,19 @@ func (x *replaying) finish(seq int64, to place) {
 		delete(x.open, seq)
 	}
 	x.settle()
-	report := x.report
-	x.mu.Unlock()
-	if done := report.Delivered + report.Refused + report.Parked + report.Unknown; x.p.Progress != nil && done%100 == 0 {
-		x.p.Progress(report)
+	x.tell(seq, x.report.Delivered+x.report.Refused+x.report.Parked+x.report.Unknown)
+}
+
+// tellEvery is after how many events Progress is told.
+const tellEvery = 100
+
+// tell passes on that an event is done. The lock is held.
+func (x *replaying) tell(seq, count int64) {
+	if x.p.Settled != nil {
+		x.p.Settled(seq)
+	}
+	if x.p.Progress != nil && count%tellEvery == 0 {
+		x.p.Progress(x.report)
 	}
 }
 
@@ -321,69 +339,6 @@ func (x *replaying) now() ReplayReport {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.report
-}
-
-// FromLog gives the events that the log holds now, from a place on. It ends at
-// the newest one of the moment it is asked.
-func FromLog(ctx context.Context, log headlessly.LogReader, after int64) iter.Seq2[Replayed, error] {
-	return func(yield func(Replayed, error) bool) {
-		last, err := log.Last(ctx)
-		if err != nil {
-			yield(Replayed{}, fmt.Errorf("read the log's end: %w", err))
-			return
-		}
-		from, _ := headlessly.SplitLogSeq(max(0, after))
-		if max(1, from) > last {
-			return
-		}
-		for f, err := range log.Read(ctx, max(1, from)) {
-			var gap *headlessly.GapError
-			var corrupt *headlessly.CorruptError
-			if errors.As(err, &gap) || errors.As(err, &corrupt) {
-				continue
-			}
-			if err != nil {
-				yield(Replayed{}, fmt.Errorf("read the log: %w", err))
-				return
-			}
-			for i := range f.Records {
-				e := new(headlessly.Event)
-				if f.Records[i].Kind != headlessly.RecordEvent || e.UnmarshalBinary(f.Records[i].Data) != nil {
-					continue
-				}
-				e.LogSeq = headlessly.LogSeq(f.Seq, i)
-				if !yield(Replayed{Event: e}, nil) {
-					return
-				}
-			}
-			if f.Seq >= last {
-				return
-			}
-		}
-	}
-}
-
-// FromParked gives a destination's dead and unknown items, oldest first: what
-// is not retried by itself.
-func FromParked(ctx context.Context, store headlessly.Parked, tenant, destination string) iter.Seq2[Replayed, error] {
-	return func(yield func(Replayed, error) bool) {
-		for it, err := range store.List(ctx, tenant, destination) {
-			if err != nil {
-				if !yield(Replayed{}, err) {
-					return
-				}
-				continue
-			}
-			e := new(headlessly.Event)
-			if !it.Dead && !it.Unknown || e.UnmarshalBinary(it.Event) != nil {
-				continue
-			}
-			e.LogSeq = it.LogSeq
-			if !yield(Replayed{Event: e, Parked: &it}, nil) {
-				return
-			}
-		}
-	}
 }
 
 // life tells whether the router runs, and lets others wait for its end.

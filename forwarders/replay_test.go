@@ -3,6 +3,7 @@ package forwarders_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -193,15 +194,22 @@ func TestATraceSaysWhereAnEventWent(t *testing.T) {
 		lost := newFake("lost", func(context.Context, forwarders.Item) error { return &headlessly.Unknown{Err: errors.New("eof")} })
 		lost.limits.Idempotent = false
 		b := newBench(t, good, down, no, lost)
-		recent := forwarders.NewRecent(100)
-		b.cfg.Attempts = recent.Add
+		var attempts []forwarders.Attempt
+		var mu sync.Mutex
+		b.cfg.Attempts = func(list []forwarders.Attempt) {
+			mu.Lock()
+			defer mu.Unlock()
+			attempts = append(attempts, list...)
+		}
 		b.events(1)
 		r, stop := start(t, b.cfg)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		e := forwardertest.Event("acme", headlessly.TypeTrack, 0, headlessly.SystemClock())
 		e.LogSeq = headlessly.LogSeq(1, 0)
-		got, err := r.Trace(t.Context(), e, recent.Of("acme", e.MessageID))
+		mu.Lock()
+		defer mu.Unlock()
+		got, err := r.Trace(t.Context(), e, attempts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,19 +237,33 @@ func TestATraceSaysWhereAnEventWent(t *testing.T) {
 	})
 }
 
-func TestRecentKeepsTheNewest(t *testing.T) {
-	r := forwarders.NewRecent(3)
-	for n := range 5 {
-		r.Add([]forwarders.Attempt{{Tenant: "acme", Destination: "a", MessageID: "m", Try: n}})
-	}
-	got := r.Of("acme", "m")
-	if len(got) != 3 || got[0].Try != 2 || got[2].Try != 4 {
-		t.Errorf("got %+v, want the tries 2 to 4", got)
-	}
-	if got := r.Newest("acme", "", 1); len(got) != 1 || got[0].Try != 4 {
-		t.Errorf("got %+v, want try 4", got)
-	}
-	if got := r.Of("other", "m"); len(got) != 0 {
-		t.Errorf("another tenant sees %+v", got)
-	}
+func TestSeekFindsTheFirstFrameOfATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := forwardertest.NewLog(headlessly.SystemClock)
+		begin := headlessly.SystemClock()
+		for range 50 { // a frame a minute, the first at once
+			log.Events(forwardertest.Event("acme", headlessly.TypeTrack, 0, headlessly.SystemClock()))
+			time.Sleep(time.Minute)
+		}
+		for _, row := range []struct {
+			name  string
+			after time.Duration
+			want  uint64
+		}{
+			{"before everything", -time.Hour, 1},
+			{"at a frame", 10 * time.Minute, 11},
+			{"between two", 10*time.Minute + time.Second, 12},
+			{"at the last", 49 * time.Minute, 50},
+			{"behind everything", time.Hour, 51},
+		} {
+			got, err := forwarders.SeekLog(t.Context(), log, begin.Add(row.after))
+			if err != nil || got != row.want {
+				t.Errorf("%s: got %d, %v, want %d", row.name, got, err, row.want)
+			}
+		}
+		empty := forwardertest.NewLog(headlessly.SystemClock)
+		if got, err := forwarders.SeekLog(t.Context(), empty, begin); got != 1 || err != nil {
+			t.Errorf("an empty log: got %d, %v, want 1", got, err)
+		}
+	})
 }

@@ -14,13 +14,14 @@ import (
 
 // Router hands the log's events to destinations. Make it with [NewRouter].
 type Router struct {
-	cfg    Config
-	budget budget
-	slots  *slots
-	parker *parker
-	frames *frames
-	work   context.Context // of requests; outlives Run's by the grace period
-	calls  sync.WaitGroup
+	cfg      Config
+	budget   budget
+	slots    *slots
+	parker   *parker
+	recorder *recorder
+	frames   *frames
+	work     context.Context // of requests; outlives Run's by the grace period
+	calls    sync.WaitGroup
 
 	mu    sync.RWMutex
 	lanes map[Key]*lane
@@ -52,6 +53,7 @@ func NewRouter(cfg Config) (*Router, error) {
 	}
 	r.over = make(chan struct{})
 	r.parker = newParker(r)
+	r.recorder = newRecorder(&r.cfg)
 	r.retry = newSchedule(r)
 	return r, nil
 }
@@ -81,6 +83,7 @@ func (r *Router) Run(ctx context.Context) error {
 	disk.Go(func() { r.parker.run(work) })
 	stop := make(chan struct{})
 	commits.Go(func() { r.commit(work, stop, done) })
+	commits.Go(func() { r.recorder.run(work, stop) })
 	parts.Go(func() { r.read(ctx, done+1) })
 	parts.Go(func() { r.sweep(ctx) })
 	parts.Go(func() { r.retry.run(ctx) })
@@ -327,6 +330,7 @@ func (r *Router) commit(ctx context.Context, stop <-chan struct{}, last uint64) 
 		if seq <= last {
 			continue
 		}
+		r.recorder.flush(ctx) // an attempt is noted before its event can be forgotten
 		r.point(PointBeforeCommit)
 		if err := r.cfg.Log.Commit(ctx, r.cfg.Reader, seq); err != nil {
 			r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "router.commit", slog.Uint64("seq", seq), slog.Any("error", err))

@@ -55,6 +55,7 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 		}
 	}
 	l.count.attempted(int64(len(attempts)), again, lastError)
+	l.r.recorder.add(attempts)
 	if c.Attempts != nil && len(attempts) > 0 {
 		c.Attempts(attempts)
 	}
@@ -194,8 +195,11 @@ func (l *lane) finish(list []finish) {
 func (l *lane) attempt(j *job, res Result, v verdict, at time.Time, took time.Duration) Attempt {
 	a := Attempt{
 		At: at, Took: took, Tenant: l.key.Tenant, Destination: l.key.Destination,
-		MessageID: j.event.MessageID, LogSeq: j.event.LogSeq, Try: j.attempts,
+		MessageID: j.event.MessageID, Event: j.event.Event, LogSeq: j.event.LogSeq, Try: j.attempts,
 		Outcome: v.outcome, Status: res.Status, Note: res.Note, Replay: j.replay,
+	}
+	if a.Event == "" {
+		a.Event = j.event.Type
 	}
 	if res.Err != nil {
 		a.Error = res.Err.Error()

@@ -142,6 +142,16 @@ func (t *target) callWith(ctx context.Context, method, path string, body any, he
 	return nil, r
 }
 
+// fetch decodes a JSON answer into to.
+func (t *target) fetch(ctx context.Context, method, path string, body, to any) error {
+	res, err := t.call(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer res.Close() //nolint:errcheck // read to its end
+	return decode(res, to)
+}
+
 // print copies a JSON answer, indented.
 func (t *target) print(ctx context.Context, w io.Writer, method, path string, body any) error {
 	res, err := t.call(ctx, method, path, body)

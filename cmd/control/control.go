@@ -36,6 +36,8 @@ type Config struct {
 	SQL func(ctx context.Context, tenant string, q Query, w io.Writer) error
 	// Live shows what arrives to emit until ctx ends.
 	Live func(ctx context.Context, tenant string, f LiveFilter, emit func(kind string, v any) error) error
+	// Forwarding is nil where nothing is forwarded.
+	Forwarding Forwarding
 	// Status describes a tenant's health.
 	Status func(ctx context.Context, tenant string) (any, error)
 	// Ready is nil while events are accepted.
@@ -153,12 +155,14 @@ func (p *Plane) table() map[string]func(call, []string) {
 		"keys":        p.keys,
 		"batch":       p.batch,
 		"Integration": p.integration,
+		"deliveries":  p.deliveryRoutes,
+		"replays":     p.replayRoutes,
 	}
 }
 
 // nothing answers a path that leads nowhere.
 func (c call) nothing() {
-	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, batch, events, keys, sql, status")
+	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, batch, deliveries, events, keys, replays, sql, status")
 }
 
 func (p *Plane) sqlRoutes(c call, parts []string) {

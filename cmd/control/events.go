@@ -9,6 +9,10 @@ import (
 
 // events routes what is below /~{tenant}/events.
 func (p *Plane) events(c call, parts []string) {
+	if len(parts) == 2 && parts[1] == "trace" && p.cfg.Forwarding != nil {
+		c.only(http.MethodGet, func(c call) { p.trace(c, parts[0]) })
+		return
+	}
 	scope, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
 	if err != nil {
 		p.fail(c, err)

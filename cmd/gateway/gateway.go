@@ -59,6 +59,7 @@ type Gateway struct {
 	lake      *lakehouse.Lake
 	writer    *lakehouse.Writer
 	router    *forwarders.Router
+	forward   *forwarding
 	collector *collector.Collector
 	plane     *control.Plane
 	deps      forwarders.Deps
@@ -94,6 +95,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		g.openGraph,
 		g.openLake,
 		g.openRouter,
+		g.openForwarding,
 		g.openCollector,
 		g.openControl,
 	} {
@@ -174,6 +176,7 @@ func (g *Gateway) openRouter(context.Context) (err error) {
 	c.Log, c.Parked, c.Destinations = g.log, g.log, g.store
 	c.Client = egress.New(egress.Config{AllowPrivate: g.cfg.Egress.AllowPrivate})
 	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.live.attempts
+	c.Deliveries = g.log
 	g.deps = forwarders.Deps{Client: c.Client, Clock: c.Clock, Logger: g.logger}
 	for name, t := range g.cfg.Tenants {
 		if err := g.checkDestinations(t.Destinations); err != nil {
@@ -205,7 +208,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, Graph: g.graph, Ended: g.live.ended, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Ended: g.live.ended, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
@@ -266,6 +269,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.keep(readers, "router", g.router.Run) })
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
+	wg.Go(func() { _ = g.forward.jobs.Run(readers) })
 	wg.Go(func() { g.lake.Maintain(readers) })
 	wg.Go(func() { g.keys.Run(readers) })
 

@@ -10,6 +10,12 @@ import (
 
 // deliveryMetrics sums the lanes by destination.
 func (g *Gateway) deliveryMetrics(p func(string, any)) {
+	t := g.router.Totals()
+	p("router_lost_frames_total", t.LostFrames)
+	p("router_bad_records_total", t.BadRecords)
+	p("router_unrecorded_attempts_total", t.Unrecorded)
+	p("router_held_items", t.Items)
+	p("router_held_bytes", t.Bytes)
 	sums := map[string]forwarders.Stat{}
 	for key, s := range g.router.Stats() {
 		t := sums[key.Destination]

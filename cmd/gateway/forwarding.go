@@ -1,0 +1,244 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/forwarders"
+	"github.com/headlessly/headlessly/forwarders/all"
+	"github.com/headlessly/headlessly/forwarders/replays"
+	"github.com/headlessly/headlessly/lakehouse"
+)
+
+// Sources of a replay.
+const (
+	fromLog  = "log"  // what the log still holds
+	fromLake = "lake" // every event that was ever stored
+	fromDead = "dead" // what the destination refused or may have
+)
+
+// logSlack is how much later than its receipt an event may be in the log.
+const logSlack = time.Minute
+
+// forwarding answers the control plane's questions about deliveries.
+type forwarding struct {
+	log    *eventlog.Log
+	lake   *lakehouse.Lake
+	router *forwarders.Router
+	jobs   *replays.Jobs
+}
+
+func (g *Gateway) openForwarding(context.Context) (err error) {
+	f := &forwarding{log: g.log, lake: g.lake, router: g.router}
+	registry := all.Registry()
+	f.jobs, err = replays.Open(replays.Config{
+		Dir: filepath.Join(g.cfg.Data, "replays"), Replay: g.router.Replay, Clock: headlessly.SystemClock, Logger: g.logger,
+		Known:   func(name string) bool { return registry.Find(name) != nil },
+		Sources: map[string]replays.Source{fromLog: f.fromLog, fromLake: f.fromLake, fromDead: f.fromDead},
+	})
+	g.forward = f
+	return err
+}
+
+// Replays implements control.Forwarding.
+func (f *forwarding) Replays() *replays.Jobs { return f.jobs }
+
+// Replay implements control.Forwarding. Without a source it takes the log where
+// that reaches back far enough, else the lakehouse.
+func (f *forwarding) Replay(ctx context.Context, r replays.Request) (replays.Job, error) {
+	if r.From == "" {
+		r.From = fromLake
+		in, err := f.log.Inspect(ctx)
+		if err != nil {
+			return replays.Job{}, err
+		}
+		if in.Frames > 0 && !r.Since.IsZero() && in.FirstTime.Before(r.Since) {
+			r.From = fromLog
+		}
+	}
+	return f.jobs.Start(r)
+}
+
+// fromLog gives the log's events in order, from since or a place on.
+func (f *forwarding) fromLog(ctx context.Context, r replays.Request, after int64) (replays.Stream, error) {
+	last, err := f.log.Last(ctx)
+	if err != nil {
+		return replays.Stream{}, err
+	}
+	first := uint64(1)
+	if !r.Since.IsZero() {
+		if first, err = forwarders.SeekLog(ctx, f.log, r.Since); err != nil {
+			return replays.Stream{}, err
+		}
+	}
+	end := last
+	if !r.Until.IsZero() {
+		if end, err = forwarders.SeekLog(ctx, f.log, r.Until.Add(logSlack)); err != nil {
+			return replays.Stream{}, err
+		}
+	}
+	after = max(after, headlessly.LogSeq(first, 0)-1)
+	return replays.Stream{
+		Events: until(forwarders.FromLog(ctx, f.log, after), headlessly.LogSeq(min(end, last), headlessly.MaxFrameRecords-1)),
+		Share: func(position int64) float64 {
+			at, _ := headlessly.SplitLogSeq(position)
+			if at < first || end < first {
+				return 0
+			}
+			return min(1, float64(at-first+1)/float64(end-first+1))
+		},
+	}, nil
+}
+
+// until ends a stream in the log's order behind a place.
+func until(events iter.Seq2[forwarders.Replayed, error], last int64) iter.Seq2[forwarders.Replayed, error] {
+	return func(yield func(forwarders.Replayed, error) bool) {
+		for it, err := range events {
+			if err == nil && it.Event.LogSeq > last || !yield(it, err) {
+				return
+			}
+		}
+	}
+}
+
+// fromLake gives the stored events, the oldest days first.
+func (f *forwarding) fromLake(ctx context.Context, r replays.Request, _ int64) (replays.Stream, error) {
+	s := replays.Stream{Events: func(yield func(forwarders.Replayed, error) bool) {
+		for e, err := range f.lake.Events(ctx, lakehouse.EventFilter{Tenant: r.Tenant, From: r.Since, To: r.Until}) {
+			if !yield(forwarders.Replayed{Event: &e}, err) {
+				return
+			}
+		}
+	}}
+	var count []struct {
+		N int64 `json:"n"`
+	}
+	// Only for the progress: without SQL a replay works too.
+	if err := f.rows(ctx, r.Tenant, "select count(*) as n from events where "+between("received_at", r.Since, r.Until), &count); err == nil && len(count) == 1 {
+		s.Total = count[0].N
+	}
+	return s, nil
+}
+
+// fromDead gives what the destination refused for good, and what it may have.
+func (f *forwarding) fromDead(ctx context.Context, r replays.Request, _ int64) (replays.Stream, error) {
+	return replays.Stream{Events: forwarders.FromParked(ctx, f.log, r.Tenant, r.Destination)}, nil
+}
+
+// Deliveries implements control.Forwarding.
+func (f *forwarding) Deliveries(ctx context.Context, tenant string, d control.DeliveryFilter) ([]forwarders.Attempt, error) {
+	where := []string{between(`"at"`, d.Since, d.Until)}
+	for column, v := range map[string]string{"destination": d.Destination, "outcome": d.Outcome, "message_id": d.MessageID} {
+		if v != "" {
+			where = append(where, column+" = "+literal(v))
+		}
+	}
+	return f.attempts(ctx, tenant, strings.Join(where, " and ")+fmt.Sprintf(` order by "at" desc, attempt desc limit %d`, d.Limit))
+}
+
+// attempts asks the deliveries table; rest is what follows where.
+func (f *forwarding) attempts(ctx context.Context, tenant, rest string) ([]forwarders.Attempt, error) {
+	var rows []struct {
+		At          int64  `json:"at_us"`
+		Took        int64  `json:"took_us"`
+		Destination string `json:"destination"`
+		MessageID   string `json:"message_id"`
+		Event       string `json:"event"`
+		EventSeq    int64  `json:"event_seq"`
+		Attempt     int64  `json:"attempt"`
+		Outcome     string `json:"outcome"`
+		Status      int64  `json:"status"`
+		Note        string `json:"note"`
+		Error       string `json:"error"`
+		Replay      bool   `json:"replay"`
+	}
+	err := f.rows(ctx, tenant, `select epoch_us("at") as at_us, took_us, destination, message_id, event, event_seq, attempt, outcome, status, note, error, replay
+		from deliveries where `+rest, &rows)
+	out := make([]forwarders.Attempt, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, forwarders.AttemptOf(&headlessly.Delivery{
+			Tenant: tenant, Destination: r.Destination, MessageID: r.MessageID, Event: r.Event, EventSeq: r.EventSeq, Attempt: r.Attempt,
+			At: r.At, Took: r.Took, Outcome: r.Outcome, Status: r.Status, Note: r.Note, Error: r.Error, Replay: r.Replay,
+		}))
+	}
+	return out, err
+}
+
+// Trace implements control.Forwarding.
+func (f *forwarding) Trace(ctx context.Context, tenant, messageID string) (forwarders.Trace, error) {
+	id, err := uuid.Parse(messageID)
+	if err != nil {
+		return forwarders.Trace{}, &headlessly.FieldError{Code: "validation_failed", Field: "messageId", Message: "must be the event's message_id, a UUID (the table events has it; a client's own id is in context.messageId)"}
+	}
+	var found []struct {
+		At int64 `json:"at_us"`
+	}
+	if err := f.rows(ctx, tenant, "select epoch_us(received_at) as at_us from events where message_id = "+literal(id.String())+" limit 1", &found); err != nil {
+		return forwarders.Trace{}, err
+	}
+	if len(found) == 0 {
+		return forwarders.Trace{}, control.ErrNoEvent
+	}
+	received := headlessly.Time(found[0].At)
+	var event *headlessly.Event
+	for e, err := range f.lake.Events(ctx, lakehouse.EventFilter{Tenant: tenant, From: received, To: received.Add(time.Microsecond), IDs: []string{id.String()}}) {
+		if err != nil {
+			return forwarders.Trace{}, err
+		}
+		event = &e
+		break
+	}
+	if event == nil {
+		return forwarders.Trace{}, control.ErrNoEvent
+	}
+	attempts, err := f.attempts(ctx, tenant, "message_id = "+literal(id.String())+" and "+between(`"at"`, received, time.Time{})+` order by "at", attempt`)
+	if err != nil {
+		return forwarders.Trace{}, err
+	}
+	return f.router.Trace(ctx, event, attempts)
+}
+
+// rows asks SQL and decodes the rows.
+func (f *forwarding) rows(ctx context.Context, tenant, query string, to any) error {
+	var out bytes.Buffer
+	if err := ask(ctx, f.lake, tenant, control.Query{SQL: query, Format: string(lakehouse.FormatJSON)}, &out); err != nil {
+		return err
+	}
+	answer := struct {
+		Rows any `json:"rows"`
+	}{to}
+	if err := json.NewDecoder(&out).Decode(&answer); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
+
+// literal writes a text as SQL has it.
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// between bounds a column of times, "true" without bounds.
+func between(column string, since, until time.Time) string {
+	out := "true"
+	for _, b := range []struct {
+		op string
+		at time.Time
+	}{{">=", since}, {"<", until}} {
+		if !b.at.IsZero() {
+			out += fmt.Sprintf(" and %s %s timestamptz %s", column, b.op, literal(b.at.UTC().Format("2006-01-02 15:04:05.999999+00")))
+		}
+	}
+	return out
+}
