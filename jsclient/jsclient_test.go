@@ -14,7 +14,7 @@ import (
 )
 
 func TestTheCommittedFilesAreWhatTheSourcesGive(t *testing.T) {
-	files, err := bundle.Build(".", jsclient.Version)
+	files, err := bundle.Build(t.Context(), ".", jsclient.Version)
 	if err != nil {
 		t.Fatal(err)
 	}

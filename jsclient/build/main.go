@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,15 +14,15 @@ import (
 )
 
 func main() {
-	if err := run("."); err != nil {
+	if err := run(context.Background(), "."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
 // run expects to be in the jsclient folder, where go generate starts it.
-func run(root string) error {
-	files, err := bundle.Build(root, jsclient.Version)
+func run(ctx context.Context, root string) error {
+	files, err := bundle.Build(ctx, root, jsclient.Version)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 import { choose, start, stop } from './consent'
-import { config, configure, guard, listen, report, scope, subscribe } from './core'
+import { clear, config, configure, guard, hurry, listen, report, soon, subscribe } from './core'
 import { emit } from './emit'
 import { drain, flush } from './queue'
 import type { Api, Config } from './types'
@@ -13,7 +13,8 @@ const clocks: Record<string, number> = {}
 export const init = (given: Config, features: (() => void)[]): void => {
   if (config.tenant || !given.tenant) return
   configure(given)
-  start()
+  // Reading storage blocks: not while the page is being built.
+  soon(start)
   for (const feature of features) guard(feature)()
   listen(window, 'visibilitychange pagehide', ({ type }) => {
     const gone = type === 'pagehide'
@@ -23,6 +24,11 @@ export const init = (given: Config, features: (() => void)[]): void => {
   })
   listen(window, 'online', () => drain(true))
   for (const call of early) call()
+}
+
+const who = (): string => {
+  hurry()
+  return current().u || (current().a as string)
 }
 
 /** The calls that every build has. */
@@ -44,7 +50,7 @@ export const calls: Omit<Partial<Api>, 'init'> = {
     change({ g: '' + groupId })
     emit('group', { traits })
   },
-  alias: (userId) => emit('alias', { userId: '' + userId, previousId: current().u || current().a }),
+  alias: (userId) => emit('alias', { userId: '' + userId, previousId: who() }),
   register: (properties) => change({ p: { ...current().p, ...properties } }),
   unregister: (name) => change({ p: { ...current().p, [name]: undefined } }),
   timeEvent(name) {
@@ -54,13 +60,18 @@ export const calls: Omit<Partial<Api>, 'init'> = {
   optOut: () => choose('denied'),
   consent: choose,
   reset() {
+    hurry()
     forget()
-    for (const name of Object.keys(scope)) delete scope[name]
+    clear()
   },
-  getDistinctId: () => current().u || current().a || '',
-  getSessionId: () => current().s || '',
+  getDistinctId: who,
+  getSessionId() {
+    hurry()
+    return current().s || ''
+  },
   flush: () => flush(),
   shutdown() {
+    hurry()
     stop()
     return flush()
   },

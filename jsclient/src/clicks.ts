@@ -56,7 +56,7 @@ const click = (event: MouseEvent): void => {
     tell('click', element, { href, x, y })
     if (!link && element.matches(BUTTON)) watch(element)
   }
-  if (timeStamp - time > 1000 || Math.abs(x - left) + Math.abs(y - top) > 30) burst = 0
+  if (timeStamp - time > 1000 || Math.hypot(x - left, y - top) > 30) burst = 0
   clicked = [timeStamp, x, y]
   if (++burst === Limit.Rage && wants('clicks')) tell('rage_click', element, { x, y })
 }

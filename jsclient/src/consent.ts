@@ -1,5 +1,5 @@
-import { config, guard, on } from './core'
-import { encode } from './encode'
+import { config, guard, hurry, on } from './core'
+import { encode, parse } from './encode'
 import { discard, drain } from './queue'
 import { get, persist, set } from './store'
 import type { ConsentChoice } from './types'
@@ -12,7 +12,7 @@ const enum Limit {
 
 let choice: ConsentChoice | undefined
 /** granted: capture. denied: capture nothing. wait: hold in memory until told. */
-let mode = 'denied'
+let mode = 'wait'
 let held: (() => void)[] = []
 
 const choiceKey = (): string => 'hly_c_' + config.tenant
@@ -54,7 +54,7 @@ export const start = (): void => {
   persist(true)
   const kept = get(choiceKey())
   persist(false)
-  follow(kept ? JSON.parse(kept) : gpc || dnt === '1' ? 'denied' : config.consent)
+  follow(kept ? parse(kept) : gpc || dnt === '1' ? 'denied' : config.consent)
 }
 
 /** Capture nothing any more; what waits is still sent. */
@@ -64,6 +64,7 @@ export const stop = (): void => {
 
 /** Keep and follow the visitor's choice. */
 export const choose = (given: ConsentChoice): void => {
+  hurry()
   persist(true)
   set(choiceKey(), encode(given))
   follow(given)

@@ -24,29 +24,29 @@ export const googleIds = guard((): object | undefined => {
   const { cookie } = document
   const clientId = part(/\b_ga=GA\d\.\d\.(\d+\.\d+)/, cookie)
   const stream = part(/\b_ga_\w+=GS\d\.\d\.([^;]+)/, cookie)
-  return clientId
-    ? {
-        clientId,
-        sessionId: part(/(?:^|\$)s?(\d+)/, stream),
-        sessionNumber: part(/(?:^\d+\.|(?:^|\$)o)(\d+)/, stream),
-      }
-    : undefined
+  return (
+    (clientId as never) && {
+      clientId,
+      sessionId: part(/(?:^|\$)s?(\d+)/, stream),
+      sessionNumber: part(/(?:^\d+\.|(?:^|\$)o)(\d+)/, stream),
+    }
+  )
 })
 
 /** What every batch says of the browser. */
 export const context = (): string => {
-  const { f, l } = current()
+  const { f, l, c, z } = current()
   const cookieless = on(config.cookieless)
   return encode({
     library: { name: '@headlessly/js', version: VERSION },
     locale: navigator.language,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timezone: z,
     screen: { width: screen.width, height: screen.height },
     viewport: { width: innerWidth, height: innerHeight },
     cookieless,
     ga: cookieless ? undefined : googleIds(),
     integrations: { ga: config.ga, sentry: config.sentryDsn, posthog: config.posthogKey },
-    campaign: l,
+    campaign: c,
     firstTouch: f,
     lastTouch: l,
     consent: consent(),

@@ -46,8 +46,8 @@ const listeners: Record<string, Set<Listener>> = {}
 export const subscribe = (name: string, fn: Listener): (() => void) => {
   const safe = guard(fn)
   listeners[name] ||= new Set()
-  listeners[name].add(safe)
-  return () => void listeners[name]?.delete(safe)
+  const all = listeners[name].add(safe)
+  return () => void all.delete(safe)
 }
 
 /** Tells those who listen: event, ack, drop to the page; hide and leave among our own modules. */
@@ -56,8 +56,24 @@ export const report = (name: string, ...args: unknown[]): void => {
   for (const fn of listeners[name] || []) fn(...(args as never[]))
 }
 
+let waiting: (() => void)[] = []
+/** Does now what waits for a quiet moment. */
+export const hurry = (): void => {
+  const todo = waiting
+  waiting = []
+  for (const fn of todo) fn()
+}
+/** When the browser has nothing better to do, but before the page is hidden. */
+export const soon = (fn: () => void): void => {
+  waiting.push(guard(fn))
+  ;(window.requestIdleCallback || setTimeout)(hurry, { timeout: 1000 } as never)
+}
+
 /** The scope of errors: tags, user, contexts, breadcrumbs. */
-export const scope: EventFields = {}
+export let scope: EventFields = {}
+export const clear = (): void => {
+  scope = {}
+}
 
 /** How the page came to be, as the browser tells. */
 export const arrival = (): { activationStart?: number; responseStart?: number; type?: string } =>

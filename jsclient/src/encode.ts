@@ -3,6 +3,7 @@
  * proxies, huge strings, and pages that replaced JSON or Array.prototype; and
  * it stops at a budget instead of freezing the page. Hence plain loops here.
  */
+export const { parse } = JSON
 const SPECIAL = /["\\\u0000-\u001f\u007f]|\p{Cs}/gu
 const escapeChar = (c: string): string => {
   const code = c.charCodeAt(0)
@@ -46,11 +47,11 @@ const write = (
       case 'string':
         return quote(value as never, budget)
       case 'bigint':
-        return '"' + value + '"'
+        return quote('' + value, budget)
       case 'number':
-        return Number.isFinite(value) ? '' + value : 'null'
       case 'boolean':
-        return '' + value
+        // NaN and the infinities have no word in JSON.
+        return (value as never) - (value as never) === 0 ? '' + value : 'null'
       case 'object':
         break
       default:
@@ -90,11 +91,11 @@ export const bytes = (s: string): number => new TextEncoder().encode(s).length
  * The JSON of an event, within what the gateway takes: if need be with shorter
  * strings and fewer members, and then marked `"trimmed":true`.
  */
-export const encode = (event: unknown): string => {
+export const encode = (event: unknown, limit: number = Limit.Event): string => {
   for (let chars = 8192; ; chars /= 4) {
     const budget: Budget = { _chars: chars, _nodes: chars > 999 ? 900 : 200 }
     let text = write({ v: event }, 'v', budget, 0) || ''
     if (budget._cut) text = text.replace(/}$/, ',"trimmed":true}')
-    if (chars < 9 || bytes(text) < Limit.Event) return text
+    if (chars < 9 || bytes(text) < limit) return text
   }
 }

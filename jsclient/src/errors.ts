@@ -1,5 +1,5 @@
 import { addCrumb } from './breadcrumbs'
-import { listen, scope, wants } from './core'
+import { config, listen, scope, wants } from './core'
 import { selectorOf } from './dom'
 import { emit } from './emit'
 import { encode } from './encode'
@@ -51,6 +51,8 @@ export const errors = (): void => {
     capture(exceptionsOf(reason, 'unhandledrejection')),
   )
   listen<SecurityPolicyViolationEvent>(document, 'securitypolicyviolation', (event) => {
+    // Our own requests would be told by more of them.
+    if (event.blockedURI.startsWith(config.endpoint as string)) return
     const message = event.effectiveDirective + ' blocked ' + event.blockedURI
     const stack = '@' + event.sourceFile + ':' + event.lineNumber + ':' + event.columnNumber
     capture(exceptionsOf({ name: 'CSPViolation', message, stack }, 'csp'), { level: 'warning' })

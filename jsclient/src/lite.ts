@@ -27,7 +27,7 @@ const send = guard((name: string): void => {
   const [, ids, body] = get(name).split('\n')
   const keep = (sign: number): void => set(name, [sign * Date.now(), ids, body].join('\n'))
   keep(-1)
-  fetch(endpoint + '/e?t=' + tenant + (publicKey ? '&key=' + publicKey : ''), {
+  fetch(endpoint + '/e?t=' + tenant + '&key=' + (publicKey || ''), {
     method: 'POST',
     body: '{"tenant":"' + tenant + '","sentAt":' + Date.now() + ',' + body,
     keepalive: true,

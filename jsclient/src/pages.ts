@@ -52,9 +52,10 @@ export const pages = (): void => {
     )
     return
   }
-  for (const name of ['push', 'replace'] as const) {
-    const original = history[`${name}State`]
-    history[`${name}State`] = function (...args) {
+  for (const name of ['push', 'replace']) {
+    const method = (name + 'State') as 'pushState'
+    const original = history[method]
+    history[method] = function (...args) {
       original.apply(this, args)
       guard(moved)(name)
     }

@@ -1,6 +1,6 @@
 import { context } from './context'
-import { config, guard, on, report } from './core'
-import { bytes } from './encode'
+import { config, guard, hurry, report } from './core'
+import { bytes, encode, parse } from './encode'
 import { uuid7 } from './ids'
 import { get, keysOf, set } from './store'
 
@@ -14,8 +14,12 @@ import { get, keysOf, set } from './store'
 const enum Limit {
   /** A batch stays below the 64 KiB that a browser grants to requests that outlive their page. */
   Batch = 58000,
-  /** A request below this may use that grant although its page is still there: others need it too. */
-  Small = 16000,
+  /** A page that stays leaves the other half of that grant, which all tabs share, to those that go. */
+  Grant = 32000,
+  /** Below this compression does not pay. */
+  Plain = 2000,
+  /** Bytes of an event in an address, where each takes up to three: the gateway reads request lines up to 8 KiB. */
+  Address = 1800,
   /** Characters kept on disk: 256 KiB as browsers count, never the page's whole quota. */
   Stored = 131072,
   Wait = 18e5,
@@ -64,63 +68,85 @@ const giveUp = (key: string, batch: string, reason: string): void => {
   report('drop', batch.split(','), reason)
 }
 
-/** Stores a batch with the time, which is negative while it is under way. */
-const put = (key: string, batch: Batch, sign = 1): void => {
+/** Stores a batch with the time, which is negative while it is under way; returns how much is, of all tabs. */
+const put = (key: string, batch: Batch, sign = 1): number => {
   set(key, sign * Date.now() + '\n' + batch.join('\n'))
   let total = 0
+  let underWay = 0
   for (const old of keys().reverse()) {
     const text = get(old)
     total += text.length
     if (total > Limit.Stored) giveUp(old, text.split('\n')[1] as string, 'full')
+    else if (text.startsWith('-')) underWay += bytes(text)
+  }
+  return underWay
+}
+
+/** Sends events one by one in the addresses of images, the large ones trimmed: where requests are blocked these may pass. */
+const draw = async (url: string, text: string): Promise<void> => {
+  const at = text.indexOf('"events":[') + 10
+  for (const event of parse(text.slice(at - 1, -1))) {
+    const image = new Image()
+    image.src = url + encodeURIComponent(text.slice(0, at) + encode(event, Limit.Address) + ']}')
+    await image.decode()
   }
 }
 
 /** True once the gateway has answered for good. */
 const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean): Promise<unknown> => {
-  const { tenant, endpoint, key: publicKey, gzip } = config
-  const url = endpoint + '/e?t=' + tenant + (publicKey ? '&key=' + publicKey : '')
+  const { tenant, endpoint, key: publicKey } = config
+  const query = '?t=' + tenant + '&key=' + (publicKey || '')
+  const url = endpoint + '/e' + query
   const text = '{"tenant":"' + tenant + '","sentAt":' + sentAt + ',' + batch[1]
+  const all = batch[0].split(',')
   let body: string | Blob = text
   let asked = 0
+  let final: boolean
+  let refused = ''
   try {
     mine.add(key)
-    put(key, batch, -1)
-    if (on(gzip) && !leaving && window.CompressionStream) {
+    const underWay = put(key, batch, -1)
+    if (!leaving && text.length > Limit.Plain && window.CompressionStream) {
       body = await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'))).blob()
     }
     const response = await request(url, {
       method: 'POST',
       body,
-      keepalive: leaving || text.length < Limit.Small,
+      keepalive: leaving || underWay < Limit.Grant,
       credentials: 'omit',
       signal: AbortSignal.timeout?.(3e4),
     })
-    const { status, ok } = response
-    if (status < 500 && status !== 408 && status !== 429) {
-      const answer = Object(ok && (await response.json().catch(() => 0)))
-      const all = batch[0].split(',')
-      set(key, '')
-      if (ok) {
-        set(pauseKey(), '')
-        for (const { index, error } of answer.rejected || []) {
-          report('drop', [all[index]], error)
-          all[index] = ''
-        }
-        report('ack', all.filter(Boolean))
-      } else giveUp(key, batch[0], 'status ' + status)
-      return true
+    const { status, ok, headers } = response
+    final = !/5..|408|429/.test(status as never)
+    asked = +(headers.get('Retry-After') || 0) * 1000
+    if (!ok) refused = 'status ' + status
+    else {
+      const answer = Object(await response.json().catch(() => 0))
+      for (const { index, error } of answer.rejected || []) {
+        report('drop', [all[index]], error)
+        all[index] = ''
+      }
     }
-    asked = +(response.headers.get('Retry-After') || 0) * 1000
   } catch {
     if (leaving && navigator.sendBeacon?.(url, text)) return
+    final = await draw(endpoint + '/e.gif' + query + '&d=', text).then(
+      () => true,
+      () => false,
+    )
   } finally {
     mine.delete(key)
     later(50)
   }
+  if (final) {
+    set(key, '')
+    if (!refused) set(pauseKey(), '')
+    report(refused ? 'drop' : 'ack', all.filter(Boolean), refused)
+    return true
+  }
   const [count, wait] = pause()
   if (asked || (wait <= 0 && !leaving)) {
-    const backoff = Math.min(2 ** count * 1000, Limit.Wait) * (0.5 + Math.random() / 2)
-    set(pauseKey(), count + 1 + ',' + (Date.now() + Math.max(backoff, Math.min(asked || 0, Limit.Day - 1))))
+    const backoff = Math.min(2 ** count * 2000, Limit.Wait) * (0.5 + Math.random() / 2)
+    set(pauseKey(), count + 1 + ',' + (Date.now() + Math.max(backoff, Math.min(asked, Limit.Day - 1))))
   }
   put(key, batch)
   return
@@ -178,6 +204,7 @@ export const add = (id: string, json: string): void => {
 
 /** Send what waits; leaving: by means that outlive the page. */
 export const flush = async (leaving?: boolean): Promise<void> => {
+  hurry()
   const sent = cut(leaving)
   if (!leaving) drain()
   await sent

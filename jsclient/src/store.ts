@@ -1,16 +1,13 @@
 // Where state and the queue live: memory, and localStorage once that is
 // allowed. Never throws; what the browser refuses to store stays in memory.
 
+import { guard } from './core'
+
 const memory: Record<string, string> = {}
 let disk: Storage | undefined
 
-export const get = (key: string): string => {
-  try {
-    return memory[key] || (disk as Storage).getItem(key) || ''
-  } catch {
-    return ''
-  }
-}
+export const get = (key: string): string =>
+  memory[key] || guard(() => (disk as Storage).getItem(key))() || ''
 
 /** An empty value removes the key. */
 export const set = (key: string, value: string): void => {
@@ -29,9 +26,6 @@ export const keysOf = (prefix: string): string[] =>
 
 /** Allow or forbid the browser's storage; what is in memory moves there when it is allowed. */
 export const persist = (allowed: boolean): void => {
-  disk = undefined
-  try {
-    if (allowed) disk = localStorage
-  } catch {}
+  disk = guard(() => allowed && localStorage)() || undefined
   for (const key of Object.keys(memory)) set(key, memory[key] as string)
 }

@@ -1,5 +1,5 @@
-import { config } from './core'
-import { encode } from './encode'
+import { config, guard } from './core'
+import { encode, parse } from './encode'
 import { uuid7 } from './ids'
 import { get, persist, set } from './store'
 import type { Properties } from './types'
@@ -23,11 +23,12 @@ export interface Visitor {
   n?: number
   t?: number
   /** registered properties */ p?: Properties
-  /** first and last touch */ f?: Touch
+  /** first and last touch, and what the session came from */ f?: Touch
   l?: Touch
+  c?: Touch
+  /** time zone, asked for once a session: the answer takes milliseconds */ z?: string
 }
 
-const { parse } = JSON
 let visitor: Visitor = {}
 let text = ''
 let saved = 0
@@ -39,10 +40,7 @@ export const current = (): Visitor => {
   const stored = get(key())
   if (stored !== text) {
     text = stored
-    visitor = {}
-    try {
-      visitor = Object(parse(stored))
-    } catch {}
+    visitor = Object(guard(parse)(stored))
   }
   visitor.a ||= uuid7(Date.now())
   return visitor
@@ -58,11 +56,14 @@ export const change = (changes: Visitor): void => {
 /** Note an event at this time; says whether a session began. */
 export const touch = (now: number, campaign?: Touch): boolean => {
   const { s, n = 0, t = 0, f, l } = current()
-  const other = campaign && encode(campaign) !== encode(l || {})
+  const other = campaign && encode(campaign) !== encode(l)
   const began = !s || other || Math.abs(now - t) > Limit.Idle
   visitor.t = now
   if (other) change({ l: campaign, f: f || campaign })
-  if (began) change({ s: uuid7(now), n: n + 1 })
+  if (began) {
+    const { timeZone: z } = Intl.DateTimeFormat().resolvedOptions()
+    change({ s: uuid7(now), n: n + 1, c: campaign, z })
+  }
   else if (Math.abs(now - saved) > Limit.Touch) change({})
   return began
 }

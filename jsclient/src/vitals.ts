@@ -1,4 +1,4 @@
-import { arrival, guard, listen, subscribe, wants } from './core'
+import { arrival, guard, hurry, listen, soon, subscribe, wants } from './core'
 import { selectorOf } from './dom'
 import { emit } from './emit'
 import { uuid7 } from './ids'
@@ -31,7 +31,6 @@ type Interaction = [latency: number, id: number, target: string]
 let kind: string
 let activation: number
 let hiddenAt: number
-let urgent: (() => void)[] = []
 let told: Record<string, { _id: string; _value?: number }> = {}
 
 const tell = (name: string, value: number, target?: string): void => {
@@ -62,17 +61,6 @@ const observe = (types: string, fn: (entries: Entry[]) => void): (() => void) =>
     )()
   }
   return () => fn(observer.takeRecords() as Entry[])
-}
-
-/** When the browser has nothing better to do, but before the page is hidden. */
-const hurry = guard((): void => {
-  const todo = urgent
-  urgent = []
-  for (const fn of todo) fn()
-})
-const soon = (fn: () => void): void => {
-  urgent.push(guard(fn))
-  ;(window.requestIdleCallback || setTimeout)(hurry, { timeout: 1000 } as never)
 }
 
 // Largest paint, until the visitor does something.

@@ -1,0 +1,11 @@
+// Minifies: a JSON array of scripts in, the same out. A module is told by its exports.
+import { text } from 'node:stream/consumers'
+import { minify } from 'terser'
+
+const out = []
+for (const script of JSON.parse(await text(process.stdin))) {
+  const module = /\bexport\s*\{/.test(script)
+  const { code } = await minify(script, { ecma: 2020, module, compress: { passes: 3 }, mangle: true })
+  out.push(code + '\n')
+}
+process.stdout.write(JSON.stringify(out))
