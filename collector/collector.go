@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -39,6 +40,12 @@ type Config struct {
 	Metrics   []func(io.Writer) // further metrics shown at /metrics
 	Clock     headlessly.Clock
 	Logger    *slog.Logger
+
+	// SmallScripts are smaller builds of Script. PickScript says from the query
+	// of the script's address which one does what it asks for: 0 is Script, 1
+	// the first of the smaller. Without it everybody gets Script.
+	SmallScripts [][]byte
+	PickScript   func(query iter.Seq2[[]byte, []byte]) int
 
 	// Dedupe remembers message ids; without it a repeated event is stored
 	// again.
@@ -151,7 +158,7 @@ func (c *Config) Validate() error {
 type Collector struct {
 	cfg           Config
 	server        *fasthttp.Server
-	script        *script
+	scripts       *scripts
 	enricher      *enrich.Enricher
 	metrics       *counters
 	decoders      decoders
@@ -166,7 +173,7 @@ func New(cfg Config) (*Collector, error) {
 		return nil, err
 	}
 	cfg = cfg.filled()
-	s, err := newScript(cfg.Script)
+	s, err := newScripts(&cfg)
 	if err != nil {
 		return nil, fmt.Errorf("collector: compress script: %w", err)
 	}
@@ -179,7 +186,7 @@ func New(cfg Config) (*Collector, error) {
 	}
 	d := newDoor(&cfg)
 	c := &Collector{
-		cfg: cfg, script: s, enricher: enricher, metrics: newCounters(d),
+		cfg: cfg, scripts: s, enricher: enricher, metrics: newCounters(d),
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
 		door:          d,
 	}
@@ -235,7 +242,7 @@ func (c *Collector) Shutdown(ctx context.Context) error { return c.server.Shutdo
 func (c *Collector) ReloadGeo() error { return c.enricher.Reload() }
 
 // ScriptHash names the immutable twin of the script: /v1/{hash}.js.
-func (c *Collector) ScriptHash() string { return c.script.hash }
+func (c *Collector) ScriptHash() string { return c.scripts.builds[0].hash }
 
 // connectionError answers what never reached the handler and closes the
 // connection: after a parse error nobody knows where the next request starts.

@@ -27,15 +27,13 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 			ctx.SetBodyString(`{"flags":{}}`)
 		})
 	case "/v1", "/v1.js":
-		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.script.serve(ctx, false) })
+		c.get(ctx, c.scripts.serve)
 	case "/healthz":
 		c.get(ctx, c.healthz)
 	case "/readyz":
 		c.get(ctx, c.readyz)
 	case "/metrics":
 		c.get(ctx, c.serveMetrics)
-	case "/v1/" + c.script.hash + ".js":
-		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.script.serve(ctx, true) })
 	case "/v1/m": // analytics.js's own telemetry, which nobody needs
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.answerSegment(ctx, 0, nil) })
 	default:
@@ -45,6 +43,10 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 
 // handleRest routes the paths that are families.
 func (c *Collector) handleRest(ctx *fasthttp.RequestCtx, path string) {
+	if twin := c.scripts.byPath[path]; twin != nil {
+		c.get(ctx, func(ctx *fasthttp.RequestCtx) { twin.serve(ctx, true) })
+		return
+	}
 	f, segment := segmentFace(path)
 	tenant, provider, integration, inbound := inboundPath(path)
 	switch {

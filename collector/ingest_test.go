@@ -172,6 +172,19 @@ func TestEveryContentEncodingArrivesWhole(t *testing.T) {
 	}
 }
 
+// A page that named the encoding would cost the browser a preflight.
+func TestGzipIsKnownByItsFirstBytes(t *testing.T) {
+	g := start(t)
+	res, _ := g.post(t, "/e?t=acme", gz([]byte(`{"event":"packed"}`)))
+	if events := g.log.events(t); res.StatusCode != 202 || len(events) != 1 || events[0].Event != "packed" {
+		t.Errorf("got %d, %d events", res.StatusCode, len(events))
+	}
+	bomb := gz(bytes.Repeat([]byte(" "), 8<<20))
+	if res, r := g.post(t, "/e?t=acme", bomb); res.StatusCode != 413 || r.Error != "too_large" {
+		t.Errorf("a bomb: got %d %+v, want 413", res.StatusCode, r)
+	}
+}
+
 // TestEveryKindOfKey is the table of keys × route.
 func TestEveryKindOfKey(t *testing.T) {
 	for _, c := range []struct {

@@ -12,11 +12,19 @@ const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04
 // pixel takes one event from the query of GET /e.gif: the parameters are the
 // event's top-level fields, and p.NAME=… one of its properties. Without type
 // and event it is a page, whose URL is the referring page unless url says
-// otherwise.
+// otherwise. Instead of all that, d=… may hold a whole native body, as for POST
+// /e: the browser script's last resort where a page may load images only.
 func (c *Collector) pixel(ctx *fasthttp.RequestCtx) {
 	who, refusal := c.identify(ctx, face{image: true})
 	if refusal != nil {
 		c.refuse(ctx, refusal)
+		return
+	}
+	ctx.Response.Header.Set("Cross-Origin-Resource-Policy", "cross-origin") // for pages that are isolated
+	w := c.batches.get()
+	defer c.batches.put(w)
+	if d := ctx.QueryArgs().Peek("d"); len(d) > 0 {
+		c.take(ctx, w, face{image: true}, who, d)
 		return
 	}
 	body := c.decoders.buffer()
@@ -53,8 +61,6 @@ func (c *Collector) pixel(ctx *fasthttp.RequestCtx) {
 		b = append(append(append(b, `"properties":{`...), props...), '}')
 	}
 	_, _ = body.Write(append(b, '}')) // a buffer takes everything
-	w := c.batches.get()
-	defer c.batches.put(w)
 	c.take(ctx, w, face{single: true, image: true}, who, body.Bytes())
 }
 

@@ -22,6 +22,9 @@ const (
 	valueBytes = 104
 )
 
+// gzipMagic begins every gzip stream.
+var gzipMagic = []byte{0x1f, 0x8b, 8}
+
 // errBusy means that the memory for bodies is used up.
 var errBusy = errors.New("too many large bodies at once")
 
@@ -91,6 +94,9 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *byte
 		return nil, r
 	}
 	enc := strings.ToLower(view(ctx.Request.Header.Peek(fasthttp.HeaderContentEncoding)))
+	if enc == "" && bytes.HasPrefix(body, gzipMagic) {
+		enc = "gzip" // a page that named it would cost the browser a preflight; no JSON begins like this
+	}
 	if enc == "" || enc == "identity" {
 		return body, nil
 	}

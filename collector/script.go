@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"strings"
 
 	"github.com/andybalholm/brotli"
@@ -17,7 +18,36 @@ const (
 	immutableCache = "public, max-age=31536000, immutable"
 )
 
-// script is the browser script, compressed once at start.
+// scripts are the builds of the browser script.
+type scripts struct {
+	builds []*script
+	pick   func(query iter.Seq2[[]byte, []byte]) int
+	byPath map[string]*script // the immutable twins
+}
+
+func newScripts(cfg *Config) (*scripts, error) {
+	s := &scripts{pick: cfg.PickScript, byPath: map[string]*script{}}
+	for _, js := range append([][]byte{cfg.Script}, cfg.SmallScripts...) {
+		b, err := newScript(js)
+		if err != nil {
+			return nil, err
+		}
+		s.builds = append(s.builds, b)
+		s.byPath["/v1/"+b.hash+".js"] = b
+	}
+	return s, nil
+}
+
+// serve answers with the build that the query of the address asks for.
+func (s *scripts) serve(ctx *fasthttp.RequestCtx) {
+	n := 0
+	if args := ctx.QueryArgs(); s.pick != nil && args.Len() > 0 {
+		n = s.pick(args.All())
+	}
+	s.builds[n].serve(ctx, false)
+}
+
+// script is one build, compressed once at start.
 type script struct {
 	plain, gzip, br, zstd []byte
 	hash                  string // 16 hex digits of its SHA-256

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,6 +111,22 @@ func TestAPixelIsAnEvent(t *testing.T) {
 	g.log.err = headlessly.ErrLogFull
 	if res, _ := g.do(t, http.MethodGet, "/e.gif?t=acme", nil); res.StatusCode != 507 {
 		t.Errorf("with a full log: got %d, want 507", res.StatusCode)
+	}
+}
+
+func TestAPixelMayCarryANativeBody(t *testing.T) {
+	g := start(t)
+	d := url.QueryEscape(`{"tenant":"acme","context":{"timezone":"Europe/Paris"},"events":[{"messageId":"m-1","type":"track","event":"A"},{"event":"B"}]}`)
+	res, _ := g.do(t, http.MethodGet, "/e.gif?t=acme&key=&d="+d, nil)
+	if h := res.Header; res.StatusCode != 200 || h.Get("Content-Type") != "image/gif" || h.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
+		t.Errorf("got %d %v", res.StatusCode, h)
+	}
+	e := g.log.events(t)
+	if len(e) != 2 || e[0].Event != "A" || e[1].Event != "B" || e[1].Timezone != "Europe/Paris" {
+		t.Fatalf("got %+v", e)
+	}
+	if res, _ := g.do(t, http.MethodGet, "/e.gif?t=acme&d=nonsense", nil); res.StatusCode != 400 {
+		t.Errorf("not JSON: got %d, want 400: an image that loads means that the event is there", res.StatusCode)
 	}
 }
 

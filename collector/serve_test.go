@@ -3,8 +3,12 @@ package collector_test
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -30,6 +34,52 @@ func TestTheScriptIsServedForCaches(t *testing.T) {
 	}
 	if gone, _ := g.do(t, http.MethodGet, "/v1/0000000000000000.js", nil); gone.StatusCode != 404 {
 		t.Errorf("unknown hash: got %d, want 404", gone.StatusCode)
+	}
+}
+
+func TestTheBuildThatTheAddressAsksForIsServed(t *testing.T) {
+	small := []byte("(function(){/* page views */})()")
+	g := start(t, func(c *collector.Config) {
+		c.SmallScripts = [][]byte{small}
+		c.PickScript = func(query iter.Seq2[[]byte, []byte]) int {
+			for name, value := range query {
+				if string(name) == "auto" && string(value) == "pageviews" {
+					return 1
+				}
+			}
+			return 0
+		}
+	})
+	fetch := func(path string) (body, etag string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := g.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("%s: got %d, %v", path, res.StatusCode, err)
+		}
+		return string(b), res.Header.Get("ETag")
+	}
+	full, fullTag := fetch("/v1")
+	got, tag := fetch("/v1?auto=pageviews&spa=hash")
+	if got != string(small) || tag == fullTag {
+		t.Errorf("auto=pageviews: got %q with ETag %s", got, tag)
+	}
+	for _, path := range []string{"/v1.js", "/v1?auto=errors", "/v1?x=1"} {
+		if got, _ := fetch(path); got != full {
+			t.Errorf("%s: got %q, want the full script", path, got)
+		}
+	}
+	sum := sha256.Sum256(small)
+	if got, _ := fetch("/v1/" + hex.EncodeToString(sum[:8]) + ".js"); got != string(small) {
+		t.Errorf("twin: got %q", got)
 	}
 }
 

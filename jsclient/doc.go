@@ -3,7 +3,7 @@
 // [Variants] gives every file that a collector serves, [For] the smallest one
 // that does what a script tag asks for:
 //
-//	v := jsclient.For(string(ctx.QueryArgs().Peek("auto")))
+//	v := jsclient.For(ctx.QueryArgs().All())
 //	// v.JS is the file, v.Hash names its immutable twin, v.Integrity is its SRI value
 //
 // and [Stub] is the snippet for pages that call headlessly before the script
@@ -18,7 +18,10 @@
 //     address without /v1, /v1.js or /v1/<hash>.js.
 //   - Bodies are text/plain, so that no preflight happens:
 //     {"tenant":…,"sentAt":…,"context":{…},"events":[…]}. The context counts
-//     for every event of the batch.
+//     for every event of the batch. A large one is gzip without a content type
+//     and, for the same reason, without a Content-Encoding: the server looks at
+//     its first bytes. Where neither fetch nor a beacon passes, the same body
+//     with one event comes as GET <base>/e.gif?…&d=<body>.
 //   - 202 is final, its "rejected" list too. 408, 429 and 5xx are repeated with
 //     the same ids after Retry-After (which the answer must expose to other
 //     origins: Access-Control-Expose-Headers) or a growing, jittered pause. Any

@@ -6,6 +6,7 @@ import (
 	_ "embed" // the built files
 	"encoding/base64"
 	"encoding/hex"
+	"iter"
 	"strings"
 )
 
@@ -65,14 +66,30 @@ func Script(name string) (Variant, bool) {
 	return Variant{}, false
 }
 
-// For gives the smallest build that captures what auto, the value of data-auto
-// or of the script address's auto parameter, asks for.
-func For(auto string) Variant {
-	switch strings.TrimSpace(auto) {
-	case "pageviews", "false":
-		return variant(Pageviews, pageviews)
+// For gives the smallest build that does what the query of the script's address
+// asks for: /v1?auto=pageviews is served the page-view build, and so is
+// auto=false, unless an attribute beside it needs the full one. A server sees
+// the address only, not the tag, so a tag that wants the small build says so
+// there. Either build honours data-cookieless and data-consent of its tag.
+func For(query iter.Seq2[[]byte, []byte]) Variant { return Variants()[Pick(query)] }
+
+// Pick is For as an index into Variants.
+func Pick(query iter.Seq2[[]byte, []byte]) int {
+	small := false
+	for name, value := range query {
+		switch string(name) {
+		case "auto":
+			auto := strings.TrimSpace(string(value))
+			small = auto == Pageviews || auto == "false"
+		case "tenant", "key", "endpoint", "spa", "cookieless":
+		default:
+			return 0
+		}
 	}
-	return variant(Full, full)
+	if small {
+		return 1
+	}
+	return 0
 }
 
 // Stub is the inline snippet that keeps calls made before the script arrives.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"iter"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,17 +94,39 @@ func TestTheStubStaysWithinItsSize(t *testing.T) {
 }
 
 func TestForPicksTheSmallestBuildThatDoesTheJob(t *testing.T) {
-	for auto, want := range map[string]string{
-		"":                 jsclient.Full,
-		"true":             jsclient.Full,
-		"pageviews":        jsclient.Pageviews,
-		" pageviews ":      jsclient.Pageviews,
-		"false":            jsclient.Pageviews,
-		"pageviews,errors": jsclient.Full,
-		"nonsense":         jsclient.Full,
+	for query, want := range map[string]string{
+		"":                                    jsclient.Full,
+		"auto=":                               jsclient.Full,
+		"auto=true":                           jsclient.Full,
+		"auto=pageviews":                      jsclient.Pageviews,
+		"auto=+pageviews+":                    jsclient.Pageviews,
+		"auto=false":                          jsclient.Pageviews,
+		"auto=pageviews,errors":               jsclient.Full,
+		"auto=nonsense":                       jsclient.Full,
+		"auto=pageviews&spa=hash&key=hly_pk_": jsclient.Pageviews,
+		"auto=pageviews&cookieless":           jsclient.Pageviews,
+		"auto=pageviews&consent=wait":         jsclient.Full,
+		"sample=0.5&auto=pageviews":           jsclient.Full,
+		"auto=pageviews&release=shop@1":       jsclient.Full,
 	} {
-		if got := jsclient.For(auto).Name; got != want {
-			t.Errorf("For(%q): got %s, want %s", auto, got, want)
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := jsclient.For(pairs(values)).Name; got != want {
+			t.Errorf("For(%q): got %s, want %s", query, got, want)
+		}
+	}
+}
+
+func pairs(values url.Values) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		for name, all := range values {
+			for _, v := range all {
+				if !yield([]byte(name), []byte(v)) {
+					return
+				}
+			}
 		}
 	}
 }

@@ -29,8 +29,15 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	script, _ := jsclient.Script(jsclient.Full)
-	c.Log, c.Ready, c.Directory, c.Script, c.Tap, c.Logger = g.log, g.log.Ready, dir, script.JS, &g.live.tap, g.logger
+	for _, v := range jsclient.Variants() {
+		if c.Script == nil {
+			c.Script = v.JS
+		} else {
+			c.SmallScripts = append(c.SmallScripts, v.JS)
+		}
+	}
+	c.PickScript = jsclient.Pick
+	c.Log, c.Ready, c.Directory, c.Tap, c.Logger = g.log, g.log.Ready, dir, &g.live.tap, g.logger
 	c.PathPrefix, c.PublicURL, c.TrustedProxies, c.TenantMetrics = g.cfg.PathPrefix, g.cfg.PublicURL, g.cfg.Proxies(), g.cfg.TenantMetrics
 	c.Enrich = enrich.Config{GeoFiles: g.cfg.Geo, SaltFile: filepath.Join(g.cfg.Data, "salt"), Clock: headlessly.SystemClock}
 	c.Metrics = []func(io.Writer){g.writeMetrics, c.Dedupe.WriteMetrics}

@@ -1,1 +1,1 @@
-(()=>{var n=[],l=window;l.hly=l.headlessly||=new Proxy(n,{get:(t,s)=>s==="q"?n:(...o)=>{n.push([s,o])}});})();
+(()=>{var e=[],h=window;h.hly=h.headlessly||=new Proxy(e,{get:(h,l)=>"q"===l?e:(...h)=>{e.push([l,h])}})})();

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 
 const here = fileURLToPath(new URL('..', import.meta.url))
 const types = {
@@ -62,11 +63,12 @@ export const startCollector = async ({ behave, port = 0 } = {}) => {
     if (url.pathname !== '/e') return response.writeHead(404).end()
     state.requests.push({ url: request.url, headers: request.headers, bytes: body.length })
     if (state.behave?.(request, response, state.requests.length, body)) return
-    if (!/^text\/plain/.test(request.headers['content-type']))
+    const packed = body[0] === 0x1f
+    if (!packed && !/^text\/plain/.test(request.headers['content-type']))
       state.problems.push('content type ' + request.headers['content-type'])
     let batch
     try {
-      batch = JSON.parse(body.toString())
+      batch = JSON.parse((packed ? gunzipSync(body) : body).toString())
     } catch {
       state.problems.push('not JSON: ' + body.toString().slice(0, 200))
       return response.writeHead(400).end('{"error":"invalid_json"}')

@@ -1,7 +1,7 @@
 import { config, guard, hurry, on } from './core'
 import { encode, parse } from './encode'
 import { discard, drain } from './queue'
-import { get, persist, set } from './store'
+import { persist } from './store'
 import type { ConsentChoice } from './types'
 import { adopt, forget } from './visitor'
 
@@ -36,10 +36,12 @@ const follow = (next: ConsentChoice | undefined): void => {
     for (const fn of waiting) fn()
     drain()
   } else {
-    persist(true)
-    discard()
-    forget()
-    persist(false)
+    // Memory first: nothing of it may reach the disk, not even for a moment.
+    for (const disk of [false, true, false]) {
+      persist(disk)
+      discard()
+      forget()
+    }
   }
 }
 
@@ -51,9 +53,7 @@ export const start = (): void => {
   const { globalPrivacyControl: gpc, doNotTrack: dnt } = navigator as Navigator & {
     globalPrivacyControl?: boolean
   }
-  persist(true)
-  const kept = get(choiceKey())
-  persist(false)
+  const kept = guard(() => localStorage.getItem(choiceKey()))()
   follow(kept ? parse(kept) : gpc || dnt === '1' ? 'denied' : config.consent)
 }
 
@@ -65,8 +65,7 @@ export const stop = (): void => {
 /** Keep and follow the visitor's choice. */
 export const choose = (given: ConsentChoice): void => {
   hurry()
-  persist(true)
-  set(choiceKey(), encode(given))
+  guard(() => localStorage.setItem(choiceKey(), encode(given)))()
   follow(given)
 }
 

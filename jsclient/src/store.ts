@@ -6,8 +6,7 @@ import { guard } from './core'
 const memory: Record<string, string> = {}
 let disk: Storage | undefined
 
-export const get = (key: string): string =>
-  memory[key] || guard(() => (disk as Storage).getItem(key))() || ''
+export const get = (key: string): string => memory[key] || guard(() => (disk as Storage).getItem(key))() || ''
 
 /** An empty value removes the key. */
 export const set = (key: string, value: string): void => {

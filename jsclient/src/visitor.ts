@@ -63,8 +63,7 @@ export const touch = (now: number, campaign?: Touch): boolean => {
   if (began) {
     const { timeZone: z } = Intl.DateTimeFormat().resolvedOptions()
     change({ s: uuid7(now), n: n + 1, c: campaign, z })
-  }
-  else if (Math.abs(now - saved) > Limit.Touch) change({})
+  } else if (Math.abs(now - saved) > Limit.Touch) change({})
   return began
 }
 

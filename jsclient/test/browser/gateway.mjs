@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -91,13 +92,14 @@ export const startProxy = async (gateway) => {
       const body = Buffer.concat(chunks)
       const post = {
         at: Date.now(),
-        body: body.toString(),
+        body: (body[0] === 0x1f ? gunzipSync(body) : body).toString(),
+        bytes: body.length,
         headers: request.headers,
         status: 0,
         url: request.url,
       }
       if (request.method === 'OPTIONS') proxy.preflights++
-      if (request.method === 'POST') {
+      if (request.method === 'POST' || request.url.startsWith('/e.gif')) {
         posts.push(post)
         const verdict = proxy.rule?.(post, posts.length)
         if (verdict === 'cut') return request.socket.destroy()

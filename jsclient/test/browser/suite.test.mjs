@@ -500,7 +500,7 @@ describe('browsers', { concurrency: 3, timeout: 230000 }, () => {
           const spy = `<script>${code}; window.writes = 0; const set = Storage.prototype.setItem; Storage.prototype.setItem = function (k, v) { writes++; return set.call(this, k, v) }</script>`
           const t = await setUp(({ script }) => ({ '/a.html': html(spy + script()) }))
           await t.page.goto(t.site.origin + '/a.html')
-          await t.page.evaluate(`(headlessly.track('Unwanted'), 1)`)
+          await t.page.evaluate(`(headlessly.identify('user-3'), headlessly.track('Unwanted'), 1)`)
           await sleep(1800)
           assert.equal(await t.page.evaluate('writes'), 0)
           assert.equal(t.proxy.posts.length, 0)
