@@ -45,7 +45,7 @@ func (p *Plane) runBatch(c call) {
 		p.fail(c, err)
 		return
 	}
-	scope, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
+	scope, err := p.scope(c)
 	if err != nil {
 		p.fail(c, err)
 		return

@@ -13,6 +13,7 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/store"
 )
 
@@ -23,7 +24,8 @@ const maxBody = 1 << 20
 type Config struct {
 	Store     *store.Store
 	Graph     *graph.Store
-	PublicURL string // host of $context
+	Hooks     *hooks.Server // of clients that run hooks
+	PublicURL string        // host of $context
 	// RequestsPerMinute is what one key may ask for; 0 is [DefaultRequests].
 	RequestsPerMinute int
 	// Ended is closed when the gateway stops: streams have no end of their own.
@@ -123,6 +125,10 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tenant, below, _ := strings.Cut(rest, "/")
+	if below == hooksSocket && p.cfg.Hooks != nil {
+		p.cfg.Hooks.WebSocket(w, r, tenant) // it authenticates by its first message, too
+		return
+	}
 	key, ok := p.authenticate(w, r, tenant)
 	if !ok {
 		return
@@ -154,6 +160,7 @@ func (p *Plane) table() map[string]func(call, []string) {
 		"events":      p.events,
 		"keys":        p.keys,
 		"batch":       p.batch,
+		"hooks":       p.hooks,
 		"Integration": p.integration,
 		"deliveries":  p.deliveryRoutes,
 		"replays":     p.replayRoutes,
@@ -162,7 +169,7 @@ func (p *Plane) table() map[string]func(call, []string) {
 
 // nothing answers a path that leads nowhere.
 func (c call) nothing() {
-	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, batch, deliveries, events, keys, replays, sql, status")
+	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, batch, deliveries, events, hooks, keys, replays, sql, status")
 }
 
 func (p *Plane) sqlRoutes(c call, parts []string) {
@@ -174,46 +181,6 @@ func (p *Plane) sqlRoutes(c call, parts []string) {
 	default:
 		c.nothing()
 	}
-}
-
-// authenticate finds the caller's key and checks that it may act for tenant.
-func (p *Plane) authenticate(w http.ResponseWriter, r *http.Request, tenant string) (headlessly.Key, bool) {
-	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "bearer") || value == "" {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		writeError(w, http.StatusUnauthorized, "unauthorized", "key", "send Authorization: Bearer hly_sk_…")
-		return headlessly.Key{}, false
-	}
-	key, ok := p.cfg.Store.Authenticate(strings.TrimSpace(value))
-	switch {
-	case !ok:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		writeError(w, http.StatusUnauthorized, "unauthorized", "key", "the key is unknown or revoked")
-	case key.Kind == headlessly.KeyPublic:
-		writeError(w, http.StatusForbidden, "forbidden", "key", "a public key only appends events; use the secret key (hly_sk_…)")
-	case r.Header.Get("Origin") != "":
-		writeError(w, http.StatusForbidden, "forbidden", "key", "a secret key came from a browser: revoke it, and call from a server")
-	case key.Kind != headlessly.KeyAdmin && key.Tenant != tenant:
-		writeError(w, http.StatusForbidden, "forbidden", "tenant", "the key belongs to another tenant")
-	case tenant == "" && key.Kind == headlessly.KeyAdmin && everyTenant(r.URL.Path):
-		return key, true
-	case !p.cfg.Store.HasTenant(tenant):
-		writeError(w, http.StatusNotFound, "not_found", "tenant", "there is no such tenant; declare it under tenants in the configuration file")
-	default:
-		return key, true
-	}
-	return headlessly.Key{}, false
-}
-
-// everyTenant says whether a path is one of those that belong to no tenant: SQL
-// over all of them, and the admin keys.
-func everyTenant(path string) bool {
-	for _, p := range []string{"/~/sql", "/~/keys"} {
-		if path == p || strings.HasPrefix(path, p+"/") {
-			return true
-		}
-	}
-	return false
 }
 
 // only lets one method through.

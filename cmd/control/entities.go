@@ -27,7 +27,7 @@ func (p *Plane) entities(c call, parts []string) {
 		p.fail(c, err)
 		return
 	}
-	scope, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
+	scope, err := p.scope(c)
 	if err != nil {
 		p.fail(c, err)
 		return

@@ -13,7 +13,7 @@ func (p *Plane) events(c call, parts []string) {
 		c.only(http.MethodGet, func(c call) { p.trace(c, parts[0]) })
 		return
 	}
-	scope, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
+	scope, err := p.scope(c)
 	if err != nil {
 		p.fail(c, err)
 		return

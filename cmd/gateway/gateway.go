@@ -19,6 +19,7 @@ import (
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
@@ -55,6 +56,7 @@ type Gateway struct {
 	store     *store.Store
 	log       *eventlog.Log
 	graph     *graph.Store
+	hooks     *hooks.Server
 	keys      *control.Keys
 	lake      *lakehouse.Lake
 	writer    *lakehouse.Writer
@@ -97,6 +99,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		g.openRouter,
 		g.openForwarding,
 		g.openCollector,
+		g.openHooks,
 		g.openControl,
 	} {
 		if err := open(ctx); err != nil {
@@ -208,7 +211,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, Graph: g.graph, Ended: g.live.ended, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Hooks: g.hooks, Ended: g.live.ended, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
@@ -275,6 +278,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })
+	srv.RegisterOnShutdown(g.hooks.Close)
 	failed := make(chan error, 2)
 	go func() { failed <- g.collector.Serve(g.public) }()
 	go func() { failed <- srv.Serve(g.private) }()

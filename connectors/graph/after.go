@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,6 +28,9 @@ type Happened struct {
 // that go on causing each other are stopped.
 func (h *Happened) Graph() *Scope { return h.scope }
 
+// Cause is what a client hands to [Scope.Because] when it acts inside the hook.
+func (h *Happened) Cause() string { return h.scope.Cause() }
+
 // AfterFunc is an after hook. It gets each event at least once, and those of
 // one entity in order. An error has it called again later; after
 // Config.HookAttempts the event is parked and the next one comes.
@@ -40,6 +44,8 @@ type Subscription struct {
 	Name   string
 	Events []string // patterns, as in [Match]
 	Tenant string   // "" for every tenant
+	// Parked, when set, is told of each event that is parked.
+	Parked func(Parked)
 }
 
 // After registers an after hook by a type and its name, such as "connected".
@@ -120,8 +126,9 @@ func (r *reader) lead(ctx context.Context) error {
 			return err
 		}
 		page = slices.DeleteFunc(page, func(e *Event) bool { return !Match(r.sub.Events, e.Name) })
-		if err := r.keeping(ctx, func(ctx context.Context) error { return r.handle(ctx, page) }); err != nil {
-			return err
+		done := make([]atomic.Bool, len(page))
+		if err := r.keeping(ctx, func(ctx context.Context) error { return r.handle(ctx, page, done) }); err != nil {
+			return errors.Join(err, r.partly(ctx, page, done))
 		}
 		if len(page) > 0 || upTo >= r.at.Seq+followPage {
 			if err := r.save(ctx, position{Seq: upTo, Owner: r.owner}); err != nil {
@@ -133,6 +140,19 @@ func (r *reader) lead(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// partly moves the cursor behind what was handled of a page that was cut
+// short, so that as little as possible comes again.
+func (r *reader) partly(ctx context.Context, page []*Event, done []atomic.Bool) error {
+	n := 0
+	for n < len(page) && done[n].Load() {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	return r.save(ctx, position{Seq: page[n-1].Seq, Owner: r.owner})
 }
 
 // keeping runs f and keeps the lease alive meanwhile. When the lease is lost, f
@@ -161,26 +181,27 @@ func (r *reader) keeping(ctx context.Context, f func(context.Context) error) err
 const lanes = 4
 
 // handle gives a page to the hook: events of one entity one after the other,
-// of several entities at the same time.
-func (r *reader) handle(ctx context.Context, page []*Event) error {
+// of several entities at the same time. done says which it has taken.
+func (r *reader) handle(ctx context.Context, page []*Event, done []atomic.Bool) error {
 	var order []string
-	queues := map[string][]*Event{}
-	for _, e := range page {
+	queues := map[string][]int{}
+	for i, e := range page {
 		key := e.Tenant + "/" + e.Target
 		if queues[key] == nil {
 			order = append(order, key)
 		}
-		queues[key] = append(queues[key], e)
+		queues[key] = append(queues[key], i)
 	}
-	work := make(chan []*Event)
+	work := make(chan []int)
 	errs := make([]error, lanes)
 	var group sync.WaitGroup
 	for i := range lanes {
 		group.Go(func() {
 			for queue := range work {
-				for _, e := range queue {
+				for _, at := range queue {
 					if errs[i] == nil {
-						errs[i] = r.deliver(ctx, e)
+						errs[i] = r.deliver(ctx, page[at])
+						done[at].Store(errs[i] == nil)
 					}
 				}
 			}
@@ -225,15 +246,16 @@ func (r *reader) call(ctx context.Context, e *Event) (err error) {
 			err = fmt.Errorf("the hook panicked: %v", p)
 		}
 	}()
-	h, err := r.s.happened(ctx, e)
+	h, err := r.s.Happened(ctx, e)
 	if err != nil {
 		return err
 	}
 	return r.f(ctx, h)
 }
 
-// happened reads what an event left.
-func (s *Store) happened(ctx context.Context, e *Event) (*Happened, error) {
+// Happened reads what an event left, for a follower that wants more than the
+// event itself.
+func (s *Store) Happened(ctx context.Context, e *Event) (*Happened, error) {
 	sc, err := s.Scope(e.Tenant, e.Actor)
 	if err != nil {
 		return nil, err
@@ -262,7 +284,8 @@ type Parked struct {
 
 // park stores the event's place durably, so that the next one can come.
 func (r *reader) park(ctx context.Context, e *Event, cause error) error {
-	raw, err := json.Marshal(Parked{Hook: r.name, Seq: e.Seq, Event: e.ID, Attempts: r.s.cfg.HookAttempts, Error: cause.Error()})
+	what := Parked{Hook: r.name, Seq: e.Seq, Event: e.ID, Attempts: r.s.cfg.HookAttempts, Error: cause.Error()}
+	raw, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
@@ -270,6 +293,9 @@ func (r *reader) park(ctx context.Context, e *Event, cause error) error {
 		return fmt.Errorf("park event %s: %w", e.ID, err)
 	}
 	r.s.cfg.Logger.Error("graph.hook_parked", slog.String("hook", r.name), slog.String("event", e.ID))
+	if r.sub.Parked != nil {
+		r.sub.Parked(what)
+	}
 	return nil
 }
 

@@ -31,7 +31,9 @@ type position struct {
 // errNotOwner means that another process runs the reader now.
 var errNotOwner = errors.New("another process has the cursor")
 
-var readerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+// readerName leaves room for the parts that remote hooks put together: tenant,
+// type, hook and a name of the client's.
+var readerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
 func (d *durable) subject() string { return d.s.names.statePrefix + "cursor." + d.name }
 
@@ -96,6 +98,9 @@ func (d *durable) acquire(ctx context.Context) error {
 		at, rev, err := d.load(ctx)
 		if err == nil && (at.Owner == "" || at.Owner == d.owner || silent >= d.s.cfg.LeaseFor) {
 			d.rev = rev
+			if rev == 0 { // somebody has removed it: begin anew, not with all that ever was
+				at.Seq, _ = d.s.projection.Load().position()
+			}
 			at.Owner = d.owner
 			if err = d.save(ctx, at); err == nil {
 				return nil
@@ -116,6 +121,16 @@ func (d *durable) acquire(ctx context.Context) error {
 // release lets another process take over at once.
 func (d *durable) release(ctx context.Context) {
 	_ = d.save(ctx, position{Seq: d.at.Seq}) // the lease runs out otherwise
+}
+
+// forget removes the cursor and what is parked beside it.
+func (d *durable) forget(ctx context.Context) error {
+	for _, subject := range []string{d.subject(), d.s.names.statePrefix + "parked." + d.name + ".*"} {
+		if err := d.s.state.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+			return fmt.Errorf("forget the cursor of %s: %w", d.name, err)
+		}
+	}
+	return nil
 }
 
 // parkedSubject is where an event lies that a hook could not take.

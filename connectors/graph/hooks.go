@@ -52,8 +52,14 @@ type hooks struct {
 	mu     sync.RWMutex
 	before map[string][]*BeforeFunc
 	handle map[string]BeforeFunc
-	remote func(ctx context.Context, d *Draft) error
-	cares  func(tenant, typ, verb string) bool // whether remote has anything to do
+	late   []interceptor
+}
+
+// interceptor is a source of before hooks that come and go while the graph is
+// open.
+type interceptor struct {
+	cares func(tenant, typ, verb string) bool
+	run   BeforeFunc
 }
 
 func (h *hooks) init() {
@@ -62,7 +68,8 @@ func (h *hooks) init() {
 
 // Before registers a before hook by its name: a verb's gerund, such as
 // "connecting". The type "*" stands for every type that has such a verb. Hooks
-// run in the order of their registration, and before remote ones.
+// run in the order of their registration, and before intercepting and remote
+// ones.
 func (s *Store) Before(typ, hook string, f BeforeFunc) (remove func(), err error) {
 	verb, err := s.beforeVerb(typ, hook)
 	if err != nil {
@@ -105,6 +112,16 @@ func (s *Store) beforeVerb(typ, hook string) (string, error) {
 	return "", first
 }
 
+// Intercept adds a before hook that decides for each mutation anew whether it
+// has anything to do: cares must be quick, as every mutation asks it. Such
+// hooks run after those of [Store.Before], in the order of their registration,
+// and before the verb's handler.
+func (s *Store) Intercept(cares func(tenant, typ, verb string) bool, f BeforeFunc) {
+	s.hooks.mu.Lock()
+	defer s.hooks.mu.Unlock()
+	s.hooks.late = append(slices.Clone(s.hooks.late), interceptor{cares: cares, run: f})
+}
+
 // anyType stands for every type in a hook's registration.
 const anyType = "*"
 
@@ -128,11 +145,11 @@ func (s *Store) Handle(typ, verb string, f BeforeFunc) error {
 // run is what stands between a valid draft and the log.
 type chain struct {
 	local   []*BeforeFunc
-	remote  func(ctx context.Context, d *Draft) error
+	late    []BeforeFunc
 	handler BeforeFunc
 }
 
-func (c chain) empty() bool { return len(c.local) == 0 && c.remote == nil && c.handler == nil }
+func (c chain) empty() bool { return len(c.local) == 0 && len(c.late) == 0 && c.handler == nil }
 
 func (h *hooks) chain(tenant, typ, verb string) (c chain) {
 	h.mu.RLock()
@@ -141,8 +158,10 @@ func (h *hooks) chain(tenant, typ, verb string) (c chain) {
 	if all := h.before[anyType+"."+verb]; len(all) > 0 {
 		c.local = append(slices.Clone(all), c.local...)
 	}
-	if h.cares != nil && h.cares(tenant, typ, verb) {
-		c.remote = h.remote
+	for _, i := range h.late {
+		if i.cares(tenant, typ, verb) {
+			c.late = append(c.late, i.run)
+		}
 	}
 	c.handler = h.handle[typ+"."+verb]
 	return c
@@ -155,8 +174,8 @@ func (c chain) run(ctx context.Context, d *Draft) error {
 			return vetoed(d, err)
 		}
 	}
-	if c.remote != nil {
-		if err := c.remote(ctx, d); err != nil {
+	for _, f := range c.late {
+		if err := f(ctx, d); err != nil {
 			return vetoed(d, err)
 		}
 	}

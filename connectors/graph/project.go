@@ -50,6 +50,9 @@ type projection struct {
 
 	damaged, missing atomic.Uint64
 
+	touched map[string]uint64 // the applying goroutine's: types of the open transaction, with their last event
+	newest  sync.Map          // type to the sequence of its last event that was projected since this was opened
+
 	stop    context.CancelFunc // ends following
 	stopped chan struct{}      // following has ended
 	retired chan struct{}      // another projection has taken over
@@ -63,7 +66,7 @@ type projection struct {
 // openProjection opens the file or makes it. fresh says that it holds nothing
 // yet.
 func openProjection(ctx context.Context, path string, types *Types, n names, logger *slog.Logger) (p *projection, m meta, err error) {
-	p = &projection{path: path, types: types, names: n, logger: logger, stmts: map[string]*sql.Stmt{}, tenants: map[string]int64{}, changed: make(chan struct{}), stopped: make(chan struct{}), retired: make(chan struct{})}
+	p = &projection{path: path, types: types, names: n, logger: logger, stmts: map[string]*sql.Stmt{}, tenants: map[string]int64{}, touched: map[string]uint64{}, changed: make(chan struct{}), stopped: make(chan struct{}), retired: make(chan struct{})}
 	if p.writer, p.reader, err = openDB(ctx, path); err != nil {
 		return nil, m, err
 	}
@@ -184,6 +187,7 @@ func (p *projection) apply(ctx context.Context, msgs []logged) (err error) {
 		if err != nil {
 			p.at = at
 			clear(p.tenants) // some of them may be undone
+			clear(p.touched)
 			_ = p.exec(context.WithoutCancel(ctx), "rollback")
 		}
 	}()
@@ -199,6 +203,10 @@ func (p *projection) apply(ctx context.Context, msgs []logged) (err error) {
 	if err := p.exec(ctx, "commit"); err != nil {
 		return err
 	}
+	for typ, seq := range p.touched {
+		p.newest.Store(typ, seq)
+	}
+	clear(p.touched)
 	p.moved(last.seq)
 	return nil
 }
@@ -316,6 +324,7 @@ func (p *projection) event(ctx context.Context, tenant int64, at place, s stored
 		m.seq, tenant, at.id, s.Version, at.typ+"."+s.Event, s.ID, s.Actor, p.at, now.createdAt, now.createdBy, s.Deleted, nilIfEmpty(s.Cause), s.Hops, data, string(doc)); err != nil {
 		return err
 	}
+	p.touched[at.typ] = m.seq
 	t := p.types.byName[at.typ]
 	if t == nil { // a type of a file that is gone: its events stay
 		return nil

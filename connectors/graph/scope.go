@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/headlessly/headlessly"
@@ -49,6 +50,40 @@ func (sc *Scope) Actor() string { return sc.actor }
 
 // Types are the entity types.
 func (sc *Scope) Types() *Types { return sc.store.types }
+
+// As is the scope for another actor of the same tenant, such as a handler that
+// acts on its own account. What it does has the same cause.
+func (sc *Scope) As(actor string) (*Scope, error) {
+	out, err := sc.store.Scope(sc.tenant, actor)
+	if err != nil {
+		return nil, err
+	}
+	out.cause, out.hops = sc.cause, sc.hops
+	return out, nil
+}
+
+// Cause is what [Scope.Because] takes: the event whose hook this scope is, "" for
+// a caller who acts unprompted.
+func (sc *Scope) Cause() string {
+	if sc.cause == "" {
+		return ""
+	}
+	return sc.cause + ":" + strconv.Itoa(sc.hops)
+}
+
+// Because is the scope for a client that acts inside a hook; cause is what it
+// was given with the event. Hooks that go on causing each other are stopped.
+func (sc *Scope) Because(cause string) (*Scope, error) {
+	event, n, ok := strings.Cut(cause, ":")
+	hops, err := strconv.Atoi(n)
+	sqid, isEvent := strings.CutPrefix(event, "evt_")
+	if !ok || err != nil || hops < 0 || hops > maxHops+1 || !isEvent || !validSqid(sqid) {
+		return nil, invalid("", "", "the cause %q is not one that a hook was given; send it as it came", cause)
+	}
+	out := *sc
+	out.cause, out.hops = event, hops
+	return &out, nil
+}
 
 // because is the scope for what follows from an event.
 func (sc *Scope) because(e *Event) *Scope {

@@ -31,6 +31,7 @@ type Store struct {
 	wire       *wire
 	busy       keyLocks
 	hooks      hooks
+	remotes    *remotes
 
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
@@ -73,6 +74,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s.projection.Store(p)
+	if s.remotes, err = s.openRemotes(ctx); err != nil {
+		s.stop()
+		p.close()
+		s.wire.close()
+		return nil, err
+	}
 	s.start(p)                                         //nolint:contextcheck // it follows the log until Close, not until ctx ends
 	s.commits = newCommitter(s.wire, s.cfg.AckTimeout) //nolint:contextcheck // it works until Close
 	return s, nil
@@ -106,6 +113,22 @@ func (s *Store) start(p *projection) {
 		defer close(p.stopped)
 		_ = p.follow(ctx, s.stream, 0) // ends with its context only
 	}()
+}
+
+// Seq is the sequence up to which this process shows the log.
+func (s *Store) Seq() uint64 {
+	seq, _ := s.projection.Load().position()
+	return seq
+}
+
+// LastOf is the sequence of a type's last event that this process has projected
+// since it opened its projection, 0 when there was none: whoever keeps something
+// that follows from entities of a type sees by it when to read them again.
+func (s *Store) LastOf(typ string) uint64 {
+	if seq, ok := s.projection.Load().newest.Load(typ); ok {
+		return seq.(uint64) //nolint:forcetypeassert // only sequences go in
+	}
+	return 0
 }
 
 // view gives the projection to read from; it stays open until release.
