@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/gateway"
@@ -25,17 +24,15 @@ type target struct {
 }
 
 // flags adds the flags that choose a target.
-func (t *target) flags(c *cobra.Command) { t.pflags(c.Flags()) }
-
-func (t *target) pflags(f *pflag.FlagSet) {
-	f.StringVar(&t.data, "data", config.Default().Data, "data folder of a gateway on this machine")
-	f.StringVar(&t.url, "url", "", "control plane of a gateway elsewhere (or HEADLESSLY_URL)")
-	f.StringVar(&t.tenant, "tenant", "", "tenant (or HEADLESSLY_TENANT)")
+func (t *target) flags(c *cobra.Command) {
+	c.Flags().StringVar(&t.data, "data", config.Default().Data, "data folder of a gateway on this machine")
+	c.Flags().StringVar(&t.url, "url", "", "control plane of a gateway elsewhere (or HEADLESSLY_URL)")
+	c.Flags().StringVar(&t.tenant, "tenant", "", "tenant (or HEADLESSLY_TENANT)")
 }
 
 // resolve completes the target: flags, then the environment, then the
-// credentials in the data folder, then those of the last login. The key is
-// never a flag, so that it stays out of the shell's history.
+// credentials in the data folder. The key is never a flag, so that it stays
+// out of the shell's history.
 func (t *target) resolve() error {
 	pick := func(dst *string, env string) {
 		if *dst == "" {
@@ -46,13 +43,8 @@ func (t *target) resolve() error {
 	pick(&t.tenant, "HEADLESSLY_TENANT")
 	pick(&t.key, "HEADLESSLY_API_KEY")
 	c, err := gateway.ReadCredentials(t.data)
-	if err != nil {
-		if saved, found := savedLogin(); found && (t.url == "" || t.url == saved.URL) {
-			c, err = saved, nil
-		}
-	}
 	if err != nil && t.url == "" {
-		return fmt.Errorf("no gateway found: there is none in %s (use --data, headlessly login, or --url with HEADLESSLY_API_KEY)", t.data)
+		return fmt.Errorf("no gateway found: there is none in %s (use --data, or --url with HEADLESSLY_API_KEY)", t.data)
 	}
 	if t.url == "" {
 		t.url = c.URL
@@ -62,7 +54,7 @@ func (t *target) resolve() error {
 	}
 	if t.key == "" && err == nil {
 		t.key = c.SecretKey
-		if t.tenant != c.Tenant && c.AdminKey != "" {
+		if t.tenant != c.Tenant {
 			t.key = c.AdminKey // whoever reads the folder owns every tenant in it
 		}
 	}
@@ -98,11 +90,6 @@ var errNotRunning = errors.New("the gateway is not running")
 // call sends a request to /~{tenant}/path and gives the answer's body, which
 // the caller closes.
 func (t *target) call(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
-	return t.callWith(ctx, method, path, body, nil)
-}
-
-// callWith is call with further headers.
-func (t *target) callWith(ctx context.Context, method, path string, body any, headers map[string]string) (io.ReadCloser, error) {
 	var in io.Reader = http.NoBody
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -117,9 +104,6 @@ func (t *target) callWith(ctx context.Context, method, path string, body any, he
 	}
 	req.Header.Set("Authorization", "Bearer "+t.key)
 	req.Header.Set("Content-Type", "application/json")
-	for name, value := range headers {
-		req.Header.Set(name, value)
-	}
 	res, err := new(http.Client).Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

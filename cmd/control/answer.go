@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/headlessly/headlessly"
@@ -54,4 +55,24 @@ func collect(err error, out *[]fault) {
 	if errors.As(err, &f) {
 		*out = append(*out, fault{Error: f.Code, Message: f.Field + " " + f.Message, Field: f.Field})
 	}
+}
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// read decodes a JSON body and answers the fault when it cannot.
+func (c call) read(v any) bool {
+	dec := json.NewDecoder(c.r.Body)
+	err := dec.Decode(v)
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &large):
+		writeError(c.w, http.StatusRequestEntityTooLarge, "too_large", "body", "the body is larger than 1 MiB")
+	case errors.Is(err, io.EOF):
+		writeError(c.w, http.StatusBadRequest, "invalid_json", "body", "the body is empty; send a JSON object")
+	default:
+		writeError(c.w, http.StatusBadRequest, "invalid_json", "body", "the body is not the JSON object that this call wants")
+	}
+	return false
 }

@@ -31,9 +31,6 @@ type Config struct {
 	// Ended is closed when the gateway stops: streams have no end of their own.
 	Ended <-chan struct{}
 	Clock headlessly.Clock // the system's unless set
-	// Check says whether the destinations can be built: their rules, templates
-	// and addresses. It joins one *headlessly.FieldError for each fault.
-	Check func(headlessly.Destinations) error
 	// SQL answers a query of a tenant ("" asks over all of them).
 	SQL func(ctx context.Context, tenant string, q Query, w io.Writer) error
 	// Live shows what arrives to emit until ctx ends.
@@ -155,15 +152,14 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 // table is what lies below /~{tenant}/ besides the entity types.
 func (p *Plane) table() map[string]func(call, []string) {
 	return map[string]func(call, []string){
-		"sql":         p.sqlRoutes,
-		"status":      p.status,
-		"events":      p.events,
-		"keys":        p.keys,
-		"batch":       p.batch,
-		"hooks":       p.hooks,
-		"Integration": p.integration,
-		"deliveries":  p.deliveryRoutes,
-		"replays":     p.replayRoutes,
+		"sql":        p.sqlRoutes,
+		"status":     p.status,
+		"events":     p.events,
+		"keys":       p.keys,
+		"batch":      p.batch,
+		"hooks":      p.hooks,
+		"deliveries": p.deliveryRoutes,
+		"replays":    p.replayRoutes,
 	}
 }
 
@@ -218,8 +214,6 @@ func (p *Plane) fail(c call, err error) {
 	case errors.As(err, &known):
 		p.refuse(c, known)
 	case c.r.Context().Err() != nil: // nobody waits for the answer
-	case errors.Is(err, store.ErrNotFound):
-		writeError(c.w, http.StatusNotFound, "not_found", "id", "this tenant has no such integration")
 	case errors.As(err, &field):
 		writeFaults(c.w, err)
 	default:

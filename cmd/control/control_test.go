@@ -16,7 +16,10 @@ import (
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors"
+	"github.com/headlessly/headlessly/connectors/analytics"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/lifecycle"
 	"github.com/headlessly/headlessly/connectors/store"
 )
 
@@ -27,6 +30,7 @@ type plane struct {
 	dir                          string
 	store                        *store.Store
 	graph                        *graph.Store
+	analytics                    *analytics.Connector
 	secret, public, admin, other string
 	logs                         *bytes.Buffer
 }
@@ -61,6 +65,33 @@ func openGraph(t testing.TB, dir string) *graph.Store {
 	return g
 }
 
+// openConnections connects integrations of the provider analytics.
+func openConnections(t testing.TB, s *store.Store, g *graph.Store) *analytics.Connector {
+	t.Helper()
+	a := analytics.New(func(d headlessly.Destinations) error {
+		if d.HTTP != nil && d.HTTP.Batch > 1 && d.HTTP.Body != "" {
+			return &headlessly.FieldError{Code: "validation_failed", Field: "destinations.http", Message: "a body needs a batch of 1"}
+		}
+		return nil
+	})
+	cfg := lifecycle.Default()
+	cfg.Graph, cfg.Store, cfg.Registry, cfg.Client, cfg.PublicURL = g, s, connectors.Registry{a}, http.DefaultClient, "https://headless.ly"
+	c, err := lifecycle.Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done; _ = c.Close() })
+	return a
+}
+
 func start(t testing.TB) *plane {
 	t.Helper()
 	ctx := context.Background()
@@ -88,6 +119,7 @@ func start(t testing.TB) *plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(keys.Close)
+	p.analytics = openConnections(t, p.store, p.graph)
 	h := control.New(control.Config{
 		Store: p.store, Graph: p.graph, PublicURL: "https://headless.ly", Ready: func() error { return nil },
 		Logger: slog.New(slog.NewTextHandler(p.logs, nil)),
@@ -97,12 +129,6 @@ func start(t testing.TB) *plane {
 			}
 			_, err := io.WriteString(w, tenant+":"+q.SQL)
 			return err
-		},
-		Check: func(d headlessly.Destinations) error {
-			if d.HTTP != nil && d.HTTP.Batch > 1 && d.HTTP.Body != "" {
-				return &headlessly.FieldError{Code: "validation_failed", Field: "destinations.http", Message: "a body needs a batch of 1"}
-			}
-			return nil
 		},
 		Status: func(_ context.Context, tenant string) (any, error) { return map[string]string{"tenant": tenant}, nil },
 	})
@@ -158,8 +184,7 @@ func TestConnectMergesSurvivesARestartAndNeverShowsACredential(t *testing.T) {
 	if list["total"] != 1.0 {
 		t.Errorf("find Active: got %s", raw3)
 	}
-	again := open(t, p.dir)
-	d, version := again.Destinations("acme")
+	d, version := openConnections(t, open(t, p.dir), p.graph).Destinations("acme")
 	if version == 0 || d.GA == nil || d.GA.MeasurementID != "G-NEW1234567" || d.Sentry == nil || d.Sentry.DSN.Reveal() != "https://"+canary+"@o1.ingest.sentry.io/42" || d.PostHog == nil {
 		t.Errorf("after a restart: got %+v", d)
 	}
@@ -190,7 +215,7 @@ func TestDisconnectForgetsTheCredentials(t *testing.T) {
 	if status != 200 || got["status"] != "Disconnected" {
 		t.Fatalf("got %d %s", status, raw)
 	}
-	if d, version := p.store.Destinations("acme"); version != 0 || d != (headlessly.Destinations{}) {
+	if d, version := p.analytics.Destinations("acme"); version != 0 || d != (headlessly.Destinations{}) {
 		t.Errorf("destinations are still there: %+v", d)
 	}
 	if _, list, raw := p.call(t, p.secret, "GET", "/~acme/Integration?status=Active", ""); list["total"] != 0.0 {
@@ -201,7 +226,7 @@ func TestDisconnectForgetsTheCredentials(t *testing.T) {
 func TestEveryFaultOfAConnectIsNamed(t *testing.T) {
 	p := start(t)
 	for _, c := range []struct{ name, body, fields string }{
-		{"empty", ``, "body"},
+		{"empty", ``, "provider"},
 		{"no JSON", `{`, "body"},
 		{"other provider", `{"provider":"acme"}`, "provider"},
 		{"no destinations", `{"provider":"analytics"}`, "destinations"},

@@ -19,11 +19,10 @@ func bootstrap(ctx context.Context, s *store.Store, cfg *config.Config) (c Crede
 	if _, err := s.AddTenant(ctx, DefaultTenant); err != nil {
 		return c, false, err
 	}
-	for name, t := range cfg.Tenants {
+	for name := range cfg.Tenants {
 		if _, err := s.AddTenant(ctx, name); err != nil {
 			return c, false, err
 		}
-		s.SetFixed(name, t.Destinations)
 	}
 	c, err = ReadCredentials(cfg.Data)
 	if err != nil && !noCredentials(err) {

@@ -38,6 +38,7 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	}
 	c.PickScript = jsclient.Pick
 	c.Log, c.Ready, c.Directory, c.Tap, c.Logger = g.log, g.log.Ready, dir, &g.live.tap, g.logger
+	c.Inbound = inbound{g.connected}
 	c.PathPrefix, c.PublicURL, c.TrustedProxies, c.TenantMetrics = g.cfg.PathPrefix, g.cfg.PublicURL, g.cfg.Proxies(), g.cfg.TenantMetrics
 	c.Enrich = enrich.Config{GeoFiles: g.cfg.Geo, SaltFile: filepath.Join(g.cfg.Data, "salt"), Clock: headlessly.SystemClock}
 	c.Metrics = []func(io.Writer){g.writeMetrics, c.Dedupe.WriteMetrics}

@@ -18,12 +18,13 @@ import (
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/analytics"
 	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/hooks"
+	"github.com/headlessly/headlessly/connectors/lifecycle"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
-	"github.com/headlessly/headlessly/forwarders/egress"
 	"github.com/headlessly/headlessly/forwarders/rules"
 	"github.com/headlessly/headlessly/lakehouse"
 )
@@ -33,6 +34,8 @@ const (
 	readerRouter = "router"
 	readerLake   = "lakehouse"
 	readerDedupe = "dedupe"
+
+	readerConnectors = "connectors"
 )
 
 // lakeDedupe is how many message ids the lakehouse's writer remembers: a second
@@ -58,6 +61,8 @@ type Gateway struct {
 	graph     *graph.Store
 	hooks     *hooks.Server
 	keys      *control.Keys
+	analytics *analytics.Connector
+	connected *lifecycle.Connections
 	lake      *lakehouse.Lake
 	writer    *lakehouse.Writer
 	router    *forwarders.Router
@@ -95,6 +100,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		g.openStore,
 		g.openLog,
 		g.openGraph,
+		g.openConnectors,
 		g.openLake,
 		g.openRouter,
 		g.openForwarding,
@@ -144,7 +150,7 @@ func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
 	c := eventlog.DefaultConfig(filepath.Join(cfg.Data, "log"))
 	c.MaxBytes, c.MaxAge, c.Reserve = int64(cfg.Log.MaxSize), cfg.Log.MaxAge, int64(cfg.Log.Reserve)
 	c.URL, c.Replicas = cfg.Log.NATS, cfg.Log.Replicas
-	c.Readers = []string{readerRouter, readerLake, readerDedupe}
+	c.Readers = []string{readerRouter, readerLake, readerDedupe, readerConnectors}
 	c.Logger = logger
 	return c
 }
@@ -176,11 +182,9 @@ func (g *Gateway) openLake(ctx context.Context) (err error) {
 
 func (g *Gateway) openRouter(context.Context) (err error) {
 	c := forwarders.Default()
-	c.Log, c.Parked, c.Destinations = g.log, g.log, g.store
-	c.Client = egress.New(egress.Config{AllowPrivate: g.cfg.Egress.AllowPrivate})
+	c.Log, c.Parked, c.Destinations, c.Client = g.log, g.log, g.analytics, g.deps.Client
 	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.live.attempts
 	c.Deliveries = g.log
-	g.deps = forwarders.Deps{Client: c.Client, Clock: c.Clock, Logger: g.logger}
 	for name, t := range g.cfg.Tenants {
 		if err := g.checkDestinations(t.Destinations); err != nil {
 			return fmt.Errorf("configuration of tenant %s: %w", name, err)
@@ -211,7 +215,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, Graph: g.graph, Hooks: g.hooks, Ended: g.live.ended, PublicURL: g.PublicURL(), Check: g.checkDestinations, SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Hooks: g.hooks, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
@@ -273,6 +277,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "router", g.router.Run) })
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
 	wg.Go(func() { _ = g.forward.jobs.Run(readers) })
+	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
+	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
 	wg.Go(func() { g.lake.Maintain(readers) })
 	wg.Go(func() { g.keys.Run(readers) })
 

@@ -47,15 +47,19 @@ func (g *Gateway) writeMetrics(w io.Writer) {
 }
 
 // status describes a tenant's health for people and agents.
-func (g *Gateway) status(_ context.Context, tenant string) (any, error) {
+func (g *Gateway) status(ctx context.Context, tenant string) (any, error) {
 	s := g.log.Stats()
 	out := map[string]any{
-		"tenant":    tenant,
-		"publicUrl": g.PublicURL(),
-		"ready":     g.log.Ready() == nil,
-		"log":       map[string]any{"lastSequence": s.Last, "storedBytes": s.StoredBytes, "durability": "fsync", "readers": s.Committed},
+		"tenant": tenant,
+		"ready":  g.log.Ready() == nil,
+		"log":    map[string]any{"lastSequence": s.Last, "storedBytes": s.StoredBytes, "durability": "fsync", "readers": s.Committed},
 	}
 	out["destinations"] = g.deliveryStatus(tenant)
 	out["lakehouse"] = g.lakeStatus()
+	integrations, err := g.connected.Status(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	out["integrations"] = integrations
 	return out, nil
 }

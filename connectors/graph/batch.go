@@ -54,7 +54,7 @@ const bulkGroup = 500
 
 // add plans an operation and submits the group when it is full.
 func (b *bulk) add(ctx context.Context, i int, op Op) {
-	a, err := b.scope.begin(op)
+	a, err := b.scope.begin(ctx, op)
 	if err != nil {
 		b.done(i, Result{}, err)
 		return

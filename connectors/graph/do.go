@@ -9,7 +9,7 @@ import (
 // durable and every read of this process shows it. An error of code
 // "unavailable" means that the outcome may be unknown.
 func (sc *Scope) Do(ctx context.Context, op Op) (Result, error) {
-	a, err := sc.begin(op)
+	a, err := sc.begin(ctx, op)
 	if err != nil {
 		return Result{}, err
 	}
@@ -68,6 +68,14 @@ func (a *attempt) finish(ctx context.Context, seq uint64) (Result, error) {
 		return Result{}, unavailable(err, "the mutation is stored, but cannot be read yet")
 	}
 	a.unlock()
+	result, err := a.result(ctx, seq)
+	if f := a.s.hooks.settleOf(a.typ.Name); f != nil && err == nil {
+		f(ctx, result.Event)
+	}
+	return result, err
+}
+
+func (a *attempt) result(ctx context.Context, seq uint64) (Result, error) {
 	p, release := a.s.view()
 	defer release()
 	st, err := a.s.stateAt(ctx, p, a.scope.tenant, a.typ, seq)

@@ -52,6 +52,8 @@ type hooks struct {
 	mu     sync.RWMutex
 	before map[string][]*BeforeFunc
 	handle map[string]BeforeFunc
+	route  map[string]RouteFunc
+	settle map[string]SettleFunc
 	late   []interceptor
 }
 
@@ -64,6 +66,7 @@ type interceptor struct {
 
 func (h *hooks) init() {
 	h.before, h.handle = map[string][]*BeforeFunc{}, map[string]BeforeFunc{}
+	h.route, h.settle = map[string]RouteFunc{}, map[string]SettleFunc{}
 }
 
 // Before registers a before hook by its name: a verb's gerund, such as

@@ -28,11 +28,16 @@ type attempt struct {
 }
 
 // begin checks what does not depend on the entity's state.
-func (sc *Scope) begin(op Op) (*attempt, error) {
+func (sc *Scope) begin(ctx context.Context, op Op) (*attempt, error) {
 	s := sc.store
 	t, err := s.types.Lookup(op.Type)
 	if err != nil {
 		return nil, err
+	}
+	if route := s.hooks.routeOf(t.Name, op.Verb); route != nil {
+		if op, err = route(ctx, sc, op); err != nil {
+			return nil, err
+		}
 	}
 	a := &attempt{s: s, scope: sc, op: op, typ: t, event: op.Event}
 	if err := a.chooseVerb(); err != nil {

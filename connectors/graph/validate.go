@@ -270,3 +270,11 @@ func (t *Type) complete(doc map[string]any) []*Error {
 	}
 	return c.faults
 }
+
+// TakeSecrets removes nested secrets from fields and gives them by their dotted
+// names, as [Draft].Secrets has them.
+func (t *Type) TakeSecrets(fields map[string]any) map[string]headlessly.Secret {
+	in := input{fields: fields, secrets: map[string]headlessly.Secret{}}
+	t.nestedSecrets(&checker{typ: t}, &in)
+	return in.secrets
+}

@@ -1,10 +1,11 @@
-// Package store keeps tenants, keys and integrations in one SQLite file.
+// Package store keeps tenants, keys, the credentials of integrations and where
+// their syncs stand in one SQLite file.
 //
-// [Open] it once; reads are answered from memory, writes go to disk before
-// they return. Keys are stored as SHA-256 only. Credentials of providers are
+// [Open] it once; keys and credentials are answered from memory, writes go to
+// disk before they return. Keys are stored as SHA-256 only. Credentials are
 // sealed (tink AEAD) with a key that lies beside the database, readable by the
-// owner only, and bound to their tenant, integration and field.
+// owner only, and bound to their tenant, integration and field: one that is
+// copied elsewhere does not open.
 //
-// The store implements the collector's Directory and the router's
-// headlessly.DestinationSource.
+// The integrations themselves are entities of the graph.
 package store

@@ -33,24 +33,16 @@ type Store struct {
 	db   *sql.DB
 	aead tink.AEAD
 
-	mu           sync.RWMutex
-	tenants      map[string]bool
-	changing     sync.Mutex          // held while a key changes
-	keys         map[string]*heldKey // by id
-	doors        map[[sha256.Size]byte]door
-	noted        map[string]int64 // last uses that are stored
-	onRevoke     []func(id string)
-	shared       Shared // nil unless keys are shared
-	stale        error
-	integrations map[string]*Integration // by id
-	destinations map[string]destinations // by tenant
-	fixed        map[string]headlessly.Destinations
-	version      uint64
-}
-
-type destinations struct {
-	d       headlessly.Destinations
-	version uint64
+	mu          sync.RWMutex
+	tenants     map[string]bool
+	changing    sync.Mutex          // held while a key changes
+	keys        map[string]*heldKey // by id
+	doors       map[[sha256.Size]byte]door
+	noted       map[string]int64 // last uses that are stored
+	onRevoke    []func(id string)
+	shared      Shared // nil unless keys are shared
+	stale       error
+	credentials map[string]map[string]headlessly.Secret // by integration and field
 }
 
 // Open opens or makes the database in cfg.Dir.
@@ -68,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		cfg: cfg, db: db, aead: aead,
 		tenants: map[string]bool{}, keys: map[string]*heldKey{}, doors: map[[sha256.Size]byte]door{}, noted: map[string]int64{},
-		integrations: map[string]*Integration{}, destinations: map[string]destinations{}, fixed: map[string]headlessly.Destinations{},
+		credentials: map[string]map[string]headlessly.Secret{},
 	}
 	if _, err := db.ExecContext(ctx, schema); err != nil {
 		_ = db.Close()
@@ -113,7 +105,7 @@ func (s *Store) load(ctx context.Context) error {
 	if err := s.loadKeys(ctx); err != nil {
 		return err
 	}
-	return s.loadIntegrations(ctx)
+	return s.loadCredentials(ctx)
 }
 
 // query calls scan for each row.

@@ -3,12 +3,14 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors/store"
@@ -23,60 +25,77 @@ func open(t testing.TB, dir string) (*store.Store, error) {
 	return s, err
 }
 
-// everything sets each field of a destination to a value of its own, so that a
-// field which the seal forgets shows.
-func everything(t testing.TB, v reflect.Value) {
-	t.Helper()
-	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		everything(t, v.Elem())
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[headlessly.Secret]() {
-			v.Set(reflect.ValueOf(headlessly.NewSecret("secret of a field")))
-			return
-		}
-		for i := range v.NumField() {
-			everything(t, v.Field(i))
-		}
-	case reflect.String:
-		v.SetString("text of a field")
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(7)
-	case reflect.Float64:
-		v.SetFloat(0.5)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		everything(t, v.Index(0))
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		value := reflect.New(v.Type().Elem()).Elem()
-		everything(t, value)
-		v.SetMapIndex(reflect.ValueOf("key").Convert(v.Type().Key()), value)
-	default:
-		t.Fatalf("teach the test about %s", v.Type())
-	}
-}
-
-func TestEveryFieldOfADestinationSurvivesTheSeal(t *testing.T) {
-	dir := t.TempDir()
+func TestCredentialsSurviveARestartAndAreForgotten(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
 	s, err := open(t, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want headlessly.Destinations
-	everything(t, reflect.ValueOf(&want).Elem())
-	if _, err := s.ConnectAnalytics(context.Background(), "acme", "apikey_1", want); err != nil {
+	want := map[string]headlessly.Secret{"apiKey": headlessly.NewSecret("sk_1"), "webhookSecret": headlessly.NewSecret("whsec_1")}
+	if err := s.PutCredentials(ctx, "acme", "integration_1", want); err != nil {
 		t.Fatal(err)
 	}
 	again, err := open(t, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := again.Destinations("acme"); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %#v\nwant %#v", got, want)
+	if got := again.Credentials("integration_1"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %d credentials, want what was put", len(got))
+	}
+	if err := again.PutCredentials(ctx, "acme", "integration_1", map[string]headlessly.Secret{"apiKey": headlessly.NewSecret("sk_2")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Credentials("integration_1"); len(got) != 1 || got["apiKey"].Reveal() != "sk_2" {
+		t.Errorf("after a rotation: got %d credentials", len(got))
+	}
+	if err := again.Forget(ctx, "integration_1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Credentials("integration_1"); got != nil {
+		t.Errorf("after Forget: got %d credentials", len(got))
+	}
+}
+
+func TestSyncsSeenIdsAndWaitingReceiptsAreKept(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	s, err := open(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := store.SyncState{Cursor: []byte(`{"after":"cus_1"}`), Count: 7, Phase: "customers", StartedAt: 5}
+	w := store.Waiting{Receipt: headlessly.Receipt{Tenant: "acme", Integration: "integration_1", Body: []byte("{}")}, Since: 3}
+	if err := errors.Join(s.SaveSync(ctx, "acme", "integration_1", state), s.NoteSeen(ctx, "integration_1", "a", "b", "a"), s.KeepWaiting(ctx, w)); err != nil {
+		t.Fatal(err)
+	}
+	s, err = open(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.SyncState(ctx, "integration_1"); err != nil || !reflect.DeepEqual(got, state) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := s.Seen(ctx, "integration_1", "a", "c"); err != nil || !got["a"] || got["c"] {
+		t.Errorf("seen: got %v, %v", got, err)
+	}
+	if got, err := s.Seen(ctx, "integration_2", "a"); err != nil || got["a"] {
+		t.Errorf("another integration has seen: %v, %v", got, err)
+	}
+	due, err := s.DueWaiting(ctx, 10)
+	if err != nil || len(due) != 1 || string(due[0].Receipt.Body) != "{}" {
+		t.Fatalf("got %+v, %v", due, err)
+	}
+	due[0].NotUntil = headlessly.SystemClock().Add(time.Hour).UnixMicro()
+	if err := s.KeepWaiting(ctx, due[0]); err != nil {
+		t.Fatal(err)
+	}
+	if later, err := s.DueWaiting(ctx, 10); err != nil || len(later) != 0 {
+		t.Errorf("not due yet: got %+v, %v", later, err)
+	}
+	if err := s.DropWaiting(ctx, due[0].N); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.CountWaiting(ctx, "acme"); err != nil || len(n) != 0 {
+		t.Errorf("got %v, %v", n, err)
 	}
 }
 
@@ -86,7 +105,7 @@ func TestASealMovedToAnotherTenantDoesNotOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.ConnectAnalytics(context.Background(), "acme", "a", headlessly.Destinations{PostHog: &headlessly.PostHogDestination{APIKey: headlessly.NewSecret("phc_x")}}); err != nil {
+	if err := s.PutCredentials(context.Background(), "acme", "integration_1", map[string]headlessly.Secret{"apiKey": headlessly.NewSecret("phc_x")}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", filepath.Join(dir, "control.db"))
@@ -94,7 +113,7 @@ func TestASealMovedToAnotherTenantDoesNotOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.Exec(`update integrations set tenant = 'thief'`); err != nil {
+	if _, err := db.Exec(`update credentials set tenant = 'thief'`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open(t, dir); err == nil || !strings.Contains(err.Error(), "unseal") {
@@ -110,34 +129,5 @@ func TestTheSealKeyIsForItsOwnerOnly(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "seal.key"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want mode 0600", info.Mode(), err)
-	}
-}
-
-func TestWhatIsConnectedGoesOverTheConfigurationFile(t *testing.T) {
-	s, err := open(t, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := func(v string) headlessly.Destinations {
-		return headlessly.Destinations{PostHog: &headlessly.PostHogDestination{APIKey: headlessly.NewSecret(v)}}
-	}
-	s.SetFixed("acme", key("phc_file"))
-	if d, _ := s.Destinations("acme"); d.PostHog.APIKey.Reveal() != "phc_file" {
-		t.Errorf("got %q", d.PostHog.APIKey.Reveal())
-	}
-	_, before := s.Destinations("acme")
-	i, err := s.ConnectAnalytics(context.Background(), "acme", "a", key("phc_api"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, after := s.Destinations("acme")
-	if d.PostHog.APIKey.Reveal() != "phc_api" || after == before {
-		t.Errorf("got %q, version %d after %d", d.PostHog.APIKey.Reveal(), after, before)
-	}
-	if _, err := s.Disconnect(context.Background(), "acme", i.ID); err != nil {
-		t.Fatal(err)
-	}
-	if d, _ := s.Destinations("acme"); d.PostHog.APIKey.Reveal() != "phc_file" {
-		t.Errorf("after disconnect: got %q", d.PostHog.APIKey.Reveal())
 	}
 }

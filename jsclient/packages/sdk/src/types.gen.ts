@@ -59,6 +59,8 @@ export interface IntegrationInput {
   /** A credential: stored sealed, never shown again. */
   webhookSecret?: string | undefined
   headers?: Record<string, string>
+  /** A credential: stored sealed, never shown again. */
+  credentials?: string | undefined
   [field: string]: unknown
 }
 

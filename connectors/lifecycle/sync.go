@@ -1,0 +1,241 @@
+package lifecycle
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/headlessly/headlessly/connectors"
+	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/store"
+)
+
+// firstSync is when an integration syncs for the first time in this process: at
+// once when a sync was under way or never was, else after its interval.
+func (c *Connections) firstSync(e *graph.Entity) time.Time {
+	now := c.cfg.Clock()
+	last, err := time.Parse(time.RFC3339Nano, e.Text("lastSyncAt"))
+	switch status := e.Text("status"); {
+	case err != nil || status == statusSyncing || status == statusConnected:
+		return now
+	default:
+		conn := c.cfg.Registry.Find(e.Text("provider"))
+		return last.Add(conn.Kind().SyncEvery)
+	}
+}
+
+// ask has an integration synced soon.
+func (c *Connections) ask(n *linked) {
+	c.mu.Lock()
+	n.due, n.refused = c.cfg.Clock(), false
+	n.again = n.syncing
+	c.mu.Unlock()
+	c.poke()
+}
+
+// schedule starts the syncs whose time has come.
+func (c *Connections) schedule(ctx context.Context) {
+	for ctx.Err() == nil {
+		now := c.cfg.Clock()
+		var due []*linked
+		c.mu.Lock()
+		for _, n := range c.links {
+			if _, ok := n.conn.(connectors.Syncer); ok && !n.syncing && !n.refused && !n.due.After(now) {
+				n.syncing = true
+				due = append(due, n)
+			}
+		}
+		c.mu.Unlock()
+		for _, n := range due {
+			run, stop := context.WithCancel(connectors.Own(ctx))
+			c.mu.Lock()
+			n.stop = stop
+			c.mu.Unlock()
+			c.syncs.Go(func() { defer stop(); c.runSync(run, n) })
+		}
+		wait, cancel := context.WithCancel(ctx)
+		go func() {
+			select {
+			case <-c.wake:
+			case <-wait.Done():
+			}
+			cancel()
+		}()
+		_ = c.cfg.Sleep(wait, c.cfg.Scan) // ends early when there is news
+		cancel()
+	}
+}
+
+// runSync syncs one integration, with retries, and records how it ended.
+func (c *Connections) runSync(ctx context.Context, n *linked) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return
+	}
+	every := n.kind.SyncEvery
+	err := c.syncOnce(ctx, n)
+	c.mu.Lock()
+	n.syncing, n.phase = false, ""
+	switch {
+	case n.again:
+		n.again, n.due = false, c.cfg.Clock()
+	case every <= 0:
+		n.due = c.cfg.Clock().Add(24 * time.Hour)
+	default:
+		n.due = c.cfg.Clock().Add(every)
+	}
+	c.mu.Unlock()
+	if err != nil && ctx.Err() == nil {
+		n.link.Logger.Warn("integration.sync_failed", slog.String("error", scrub(n.link, err.Error())))
+		c.failed(ctx, n.link.ID, err)
+	}
+	c.poke()
+}
+
+func (c *Connections) syncOnce(ctx context.Context, n *linked) error {
+	l := n.link
+	st, err := c.cfg.Store.SyncState(ctx, l.ID)
+	if err != nil {
+		return err
+	}
+	if st.Phase == "" {
+		st.StartedAt, st.Count = c.cfg.Clock().UnixMicro(), 0
+	}
+	c.mu.Lock()
+	status := n.status
+	c.mu.Unlock()
+	if status != statusSyncing && status != statusErrored {
+		c.setStatus(n, statusSyncing)
+		c.emit(ctx, l, "Syncing", map[string]any{"status": statusSyncing})
+	}
+	rejected, firstReject, err := c.pages(ctx, n, &st)
+	if err != nil {
+		return err
+	}
+	c.failed(ctx, l.ID, nil) // recovered, if it was errored
+	st.Complete, st.Phase = true, ""
+	count := st.Count
+	took := float64(c.cfg.Clock().UnixMicro()-st.StartedAt) / float64(time.Second/time.Microsecond)
+	args := map[string]any{
+		"status": statusSynced, "lastSyncAt": graph.FormatTime(c.cfg.Clock().UnixMicro()), "lastSyncCount": count, "lastSyncDuration": took,
+		"error": nil, "errorCount": 0,
+	}
+	if rejected > 0 {
+		args["error"], args["errorCount"] = scrub(l, firstReject.Error()), rejected
+	}
+	if _, err := l.Graph.Verb(ctx, integration, "sync", l.ID, args); err != nil {
+		return err
+	}
+	c.setStatus(n, statusSynced)
+	st.Count = 0
+	return c.cfg.Store.SaveSync(ctx, l.Tenant, l.ID, st)
+}
+
+func (c *Connections) setStatus(n *linked, status string) {
+	c.mu.Lock()
+	n.status = status
+	c.mu.Unlock()
+}
+
+// pages applies page after page, and tries again from the last one after a
+// fault that may pass.
+func (c *Connections) pages(ctx context.Context, n *linked, st *store.SyncState) (rejected int, firstReject error, err error) {
+	l := n.link
+	pause := c.cfg.RetryBase
+	for try := 1; ; {
+		var fault error
+		for page, err := range n.conn.(connectors.Syncer).Sync(ctx, l, st.Cursor) { //nolint:forcetypeassert // schedule looked
+			if err != nil {
+				fault = err
+				break
+			}
+			errs, err := c.apply(ctx, l, page.Changes)
+			if err != nil {
+				fault = err
+				break
+			}
+			if bad, first := rejects(errs); bad > 0 {
+				if rejected += bad; firstReject == nil {
+					firstReject = first
+				}
+			}
+			st.Cursor, st.Phase = page.Cursor, page.Phase
+			if st.Phase == "" {
+				st.Phase = "objects"
+			}
+			st.Count += int64(len(page.Changes))
+			if fault = c.cfg.Store.SaveSync(ctx, l.Tenant, l.ID, *st); fault != nil {
+				break
+			}
+			try, pause = 1, c.cfg.RetryBase
+			c.mu.Lock()
+			n.phase, n.count = st.Phase, st.Count
+			c.mu.Unlock()
+		}
+		switch {
+		case fault == nil && ctx.Err() == nil:
+			return rejected, firstReject, nil
+		case ctx.Err() != nil:
+			return 0, nil, ctx.Err()
+		case lasting(fault), try >= c.cfg.SyncTries:
+			return 0, nil, fault
+		}
+		try++
+		if err := c.cfg.Sleep(ctx, max(pause, pauseOf(fault))); err != nil {
+			return 0, nil, err
+		}
+		pause = min(2*pause, c.cfg.RetryMax)
+	}
+}
+
+// Progress is how an integration does.
+type Progress struct {
+	ID         string     `json:"id"`
+	Provider   string     `json:"provider"`
+	Status     string     `json:"status"`
+	LastSyncAt string     `json:"lastSyncAt,omitempty"`
+	Error      string     `json:"error,omitempty"`
+	Sync       *SyncPhase `json:"sync,omitempty"`    // while it syncs
+	Waiting    int64      `json:"waiting,omitempty"` // receipts that could not be mapped yet
+}
+
+// SyncPhase is how far a sync has come.
+type SyncPhase struct {
+	Phase string `json:"phase"`
+	Count int64  `json:"count"` // objects so far
+}
+
+// Status tells how a tenant's integrations do.
+func (c *Connections) Status(ctx context.Context, tenant string) ([]Progress, error) {
+	sc, err := c.cfg.Graph.Scope(tenant, graph.Anonymous)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := c.cfg.Store.CountWaiting(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	out := []Progress{}
+	q := graph.Query{Type: integration, Sort: []string{"$createdAt"}, Limit: graph.MaxLimit, NoTotal: true}
+	for more := true; more; {
+		page, err := sc.Find(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Results {
+			p := Progress{ID: e.ID, Provider: e.Text("provider"), Status: e.Text("status"), LastSyncAt: e.Text("lastSyncAt"), Error: e.Text("error"), Waiting: waiting[e.ID]}
+			if n := c.find(e.ID); n != nil {
+				c.mu.RLock()
+				if n.syncing {
+					p.Sync = &SyncPhase{n.phase, n.count}
+				}
+				c.mu.RUnlock()
+			}
+			out = append(out, p)
+		}
+		more, q.Cursor = page.HasMore, page.Cursor
+	}
+	return out, nil
+}
