@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/headlessly/headlessly/connectors/graph"
@@ -15,7 +16,7 @@ var packages = []string{"analytics", "billing", "crm", "marketing", "platform", 
 
 // generate gives every file by its path below jsclient/packages.
 func generate(ts *graph.Types) map[string]string {
-	out := map[string]string{"sdk/src/types.gen.ts": sdkTypes(ts)}
+	out := map[string]string{"sdk/src/types.gen.ts": sdkTypes(ts), "cli/src/types.gen.ts": cliTypes(ts)}
 	for _, domain := range packages {
 		out[domain+"/src/index.ts"] = domainIndex(ts, domain)
 	}
@@ -155,6 +156,35 @@ func (m *members) add(name, kind, doc string) {
 		m.doc[name] += " " + doc
 	}
 	m.kinds[name] = append(m.kinds[name], kind)
+}
+
+// cliTypes is what the command line knows of the types: how to read a value
+// and what to say in help.
+func cliTypes(ts *graph.Types) string {
+	var b strings.Builder
+	b.WriteString(header)
+	b.WriteString("import type { TypeInfo } from './arguments.js'\n\nexport const types: Record<string, TypeInfo> = {\n")
+	for _, t := range ts.All() {
+		var help strings.Builder
+		_ = t.Help(&help) // a builder takes everything
+		fmt.Fprintf(&b, "  %s: {\n    fields: {\n", t.Name)
+		for i := range t.Fields {
+			f := &t.Fields[i]
+			fmt.Fprintf(&b, "      '%s': { kind: '%s', list: %t, required: %t", f.Name, f.Kind, f.List, f.Required)
+			if f.Kind == graph.KindEnum {
+				fmt.Fprintf(&b, ", last: '%s'", f.Enum[len(f.Enum)-1])
+			}
+			b.WriteString(" },\n")
+		}
+		b.WriteString("    },\n    verbs: {\n")
+		for i := range t.Verbs {
+			v := &t.Verbs[i]
+			fmt.Fprintf(&b, "      %s: { event: '%s', creates: %t },\n", v.Name, v.Event, v.Creates)
+		}
+		fmt.Fprintf(&b, "    },\n    help: %s,\n  },\n", strconv.Quote(help.String()))
+	}
+	b.WriteString("}\n")
+	return b.String()
 }
 
 // domainIndex is the package of one domain.

@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('.', import.meta.url))
 const tsc = join(createRequire(import.meta.url).resolve('typescript/package.json'), '../bin/tsc')
 const { compilerOptions } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
 // The others are built on the types of sdk.
-const all = ['sdk', 'analytics', 'billing', 'crm', 'marketing', 'platform', 'projects']
+const all = ['sdk', 'analytics', 'billing', 'crm', 'marketing', 'platform', 'projects', 'cli']
 const names = process.argv.slice(2)
 
 for (const name of names.length ? names : all) {

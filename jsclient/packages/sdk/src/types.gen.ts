@@ -556,6 +556,7 @@ export interface MetricInput {
 export interface ApiKey extends Entity {
   readonly $type: 'ApiKey'
   name: string
+  kind?: 'public' | 'secret'
   prefix?: string
   scopes?: string[]
   lastUsedAt?: string
@@ -565,6 +566,7 @@ export interface ApiKey extends Entity {
 /** What a caller may set of an ApiKey; unknown fields are kept. */
 export interface ApiKeyInput {
   name?: string | null | undefined
+  kind?: 'public' | 'secret' | null | undefined
   prefix?: string | null | undefined
   scopes?: string[] | null | undefined
   lastUsedAt?: string | null | undefined
@@ -1189,6 +1191,8 @@ export interface MetricType extends EntityType<Metric, MetricInput> {
 export interface ApiKeyType extends EntityType<ApiKey, ApiKeyInput> {
   /** Does ApiKey.Revoked. */
   revoke: Verb<ApiKey, ApiKeyInput>
+  /** Does ApiKey.Rotated. */
+  rotate: Verb<ApiKey, ApiKeyInput>
   /** Before create: may change the draft; a throw vetoes. */
   creating: BeforeHook<ApiKey>
   /** After ApiKey.Created. */
@@ -1209,6 +1213,12 @@ export interface ApiKeyType extends EntityType<ApiKey, ApiKeyInput> {
   revoking: BeforeHook<ApiKey>
   /** After ApiKey.Revoked. */
   revoked: AfterHook<ApiKey>
+  /** Before rotate: may change the draft; a throw vetoes. */
+  rotating: BeforeHook<ApiKey>
+  /** After ApiKey.Rotated. */
+  rotated: AfterHook<ApiKey>
+  /** After ApiKey.Used. */
+  used: AfterHook<ApiKey>
 }
 
 /** The types of the graph, with the verbs and hooks of each. */
