@@ -73,6 +73,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		traceCommand(stdio),
 		lakeCommand(stdio),
 		logCommand(stdio),
+		graphCommand(stdio),
 		workerCommand(stdio),
 	)
 	err := root.ExecuteContext(ctx)

@@ -98,12 +98,21 @@ func (t *target) call(ctx context.Context, method, path string, body any) (io.Re
 		}
 		in = bytes.NewReader(raw)
 	}
+	return t.send(ctx, method, path, "application/json", in)
+}
+
+// stream posts NDJSON of any length.
+func (t *target) stream(ctx context.Context, path string, in io.Reader) (io.ReadCloser, error) {
+	return t.send(ctx, http.MethodPost, path, "application/x-ndjson", in)
+}
+
+func (t *target) send(ctx context.Context, method, path, contentType string, in io.Reader) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(t.url, "/")+"/~"+url.PathEscape(t.tenant)+"/"+path, in)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	req.Header.Set("Authorization", "Bearer "+t.key)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	res, err := new(http.Client).Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

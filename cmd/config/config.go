@@ -36,6 +36,9 @@ type Config struct {
 	// Geo names databases in MaxMind's format, best first, from which country,
 	// region, city and network are read.
 	Geo []string `yaml:"geo"`
+	// Types names files of entity types of your own, beside the built-in ones.
+	// Their form is that of connectors/graph/types.yaml.
+	Types []string `yaml:"types"`
 	// TrustedProxies are networks (10.0.0.0/8) whose X-Forwarded-For, or PROXY
 	// protocol header, names the client.
 	TrustedProxies []string `yaml:"trustedProxies"`

@@ -31,11 +31,17 @@ const keysShelf = "apikey"
 // other gateways over the graph's log, and gives each an entity. Close it.
 func OpenKeys(ctx context.Context, s *store.Store, g *graph.Store, logger *slog.Logger) (*Keys, error) {
 	k := &Keys{store: s, graph: g, log: logger, clock: headlessly.SystemClock}
-	for verb, f := range map[string]graph.BeforeFunc{
+	for verb, f := range map[string]graph.BeforeFunc{ // each asks first whether the actor may
 		graph.VerbCreate: k.create, graph.VerbUpdate: k.update, graph.VerbDelete: k.revoke, graph.VerbRollback: k.refuseRollback,
 		"revoke": k.revoke, "rotate": k.rotate,
 	} {
-		if err := g.Handle(apiKeyType, verb, f); err != nil {
+		handler := func(ctx context.Context, d *graph.Draft) error {
+			if maker, ok := s.Key(d.Actor); ok && !allows(maker.Scopes, ScopeKeys, "") {
+				return outOfScope(ScopeKeys, "")
+			}
+			return f(ctx, d)
+		}
+		if err := g.Handle(apiKeyType, verb, handler); err != nil {
 			return nil, err
 		}
 	}

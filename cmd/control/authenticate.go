@@ -96,7 +96,7 @@ func HookCaller(s *store.Store) func(tenant, value string) (hooks.Caller, error)
 // everyTenant says whether a path is one of those that belong to no tenant: SQL
 // over all of them, and the admin keys.
 func everyTenant(path string) bool {
-	for _, p := range []string{"/~/sql", "/~/keys"} {
+	for _, p := range []string{"/~/sql", "/~/keys", "/~/graph"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return true
 		}

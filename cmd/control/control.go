@@ -158,6 +158,9 @@ func (p *Plane) table() map[string]func(call, []string) {
 		"keys":       p.keys,
 		"batch":      p.batch,
 		"hooks":      p.hooks,
+		"export":     p.export,
+		"import":     p.importEntities,
+		"graph":      p.rebuild,
 		"deliveries": p.deliveryRoutes,
 		"replays":    p.replayRoutes,
 	}
@@ -165,7 +168,7 @@ func (p *Plane) table() map[string]func(call, []string) {
 
 // nothing answers a path that leads nowhere.
 func (c call) nothing() {
-	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; known are {Type}, batch, deliveries, events, hooks, keys, replays, sql, status")
+	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; /openapi.json lists what there is")
 }
 
 func (p *Plane) sqlRoutes(c call, parts []string) {

@@ -111,6 +111,10 @@ func (r resource) search(verb string, body bool) {
 		r.p.fail(r.call, err)
 		return
 	}
+	if err := r.mayInclude(q); err != nil {
+		r.p.fail(r.call, err)
+		return
+	}
 	if verb == "count" {
 		n, err := r.scope.Count(r.r.Context(), r.typ.Name, q.Filter, q.AsOf)
 		if err != nil {
@@ -126,6 +130,14 @@ func (r resource) search(verb string, body bool) {
 		return
 	}
 	r.page(page)
+}
+
+// mayInclude refuses entities of other types to a key that may read one type.
+func (r resource) mayInclude(q graph.Query) error {
+	if len(q.Include) > 0 && !allows(r.key.Scopes, ScopeRead, "") {
+		return outOfScope(ScopeRead, "")
+	}
+	return nil
 }
 
 // page writes a page's entities as they are stored, without parsing them again.
@@ -151,6 +163,10 @@ func (r resource) page(page *graph.Page) {
 func (r resource) get(id string) {
 	q, err := getQuery(r.r.URL.Query())
 	if err != nil {
+		r.p.fail(r.call, err)
+		return
+	}
+	if err := r.mayInclude(q); err != nil {
 		r.p.fail(r.call, err)
 		return
 	}

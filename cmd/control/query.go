@@ -176,6 +176,10 @@ func literal(text string) any {
 	return nil
 }
 
+// ParseAsOf reads a moment as every face writes it: RFC 3339, a date, or an
+// event's seq.
+func ParseAsOf(s string) (graph.AsOf, error) { return asOf(s) }
+
 // asOf reads a moment: RFC 3339, a date, or an event's seq.
 func asOf(s string) (graph.AsOf, error) {
 	if n, err := strconv.ParseUint(s, 10, 63); err == nil && n > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/lakehouse"
 )
 
@@ -20,7 +21,9 @@ type Folder struct {
 	Log  *eventlog.Log
 	Lake *lakehouse.Lake
 
-	close []func(context.Context) error
+	data   string
+	logger *slog.Logger
+	close  []func(context.Context) error
 }
 
 // OpenFolder locks a data folder and opens its log and its tables; readOnly
@@ -31,7 +34,7 @@ func OpenFolder(ctx context.Context, data string, readOnly bool, logger *slog.Lo
 	}
 	cfg := config.Default()
 	cfg.Data = data
-	f = new(Folder)
+	f = &Folder{data: data, logger: logger}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Close(context.WithoutCancel(ctx)))
@@ -53,6 +56,22 @@ func OpenFolder(ctx context.Context, data string, readOnly bool, logger *slog.Lo
 	}
 	f.close = append(f.close, func(context.Context) error { return f.Lake.Close() })
 	return f, nil
+}
+
+// OpenGraph opens the folder's graph; it is closed with the folder.
+func (f *Folder) OpenGraph(ctx context.Context) (*graph.Store, error) {
+	types, err := keptTypes(f.data)
+	if err != nil {
+		return nil, err
+	}
+	cfg := config.Default()
+	cfg.Data = f.data
+	g, err := openGraph(ctx, f.Log, &cfg, types, "", f.logger)
+	if err != nil {
+		return nil, err
+	}
+	f.close = append(f.close, func(context.Context) error { return g.Close() })
+	return g, nil
 }
 
 // Close closes what is open and unlocks the folder.

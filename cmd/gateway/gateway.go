@@ -56,21 +56,22 @@ type Gateway struct {
 	logger *slog.Logger
 	close  []func(context.Context) error // in the order of opening
 
-	store     *store.Store
-	log       *eventlog.Log
-	graph     *graph.Store
-	hooks     *hooks.Server
-	keys      *control.Keys
-	analytics *analytics.Connector
-	connected *lifecycle.Connections
-	lake      *lakehouse.Lake
-	writer    *lakehouse.Writer
-	router    *forwarders.Router
-	forward   *forwarding
-	collector *collector.Collector
-	plane     *control.Plane
-	deps      forwarders.Deps
-	live      live
+	store        *store.Store
+	log          *eventlog.Log
+	graph        *graph.Store
+	hooks        *hooks.Server
+	keys         *control.Keys
+	analytics    *analytics.Connector
+	connected    *lifecycle.Connections
+	lake         *lakehouse.Lake
+	writer       *lakehouse.Writer
+	entityWriter *lakehouse.Writer // the graph's events
+	router       *forwarders.Router
+	forward      *forwarding
+	collector    *collector.Collector
+	plane        *control.Plane
+	deps         forwarders.Deps
+	live         live
 
 	public, private net.Listener
 
@@ -176,7 +177,14 @@ func (g *Gateway) openLake(ctx context.Context) (err error) {
 		return fmt.Errorf("open lakehouse: %w", err)
 	}
 	g.onClose(func(context.Context) error { return g.lake.Close() })
-	g.writer, err = lakehouse.NewWriter(g.lake, g.log)
+	if g.writer, err = lakehouse.NewWriter(g.lake, g.log); err != nil {
+		return err
+	}
+	events, err := g.graph.LogReader()
+	if err != nil {
+		return err
+	}
+	g.entityWriter, err = lakehouse.NewWriter(g.lake, events, lakehouse.WithSource("graph"))
 	return err
 }
 
@@ -279,6 +287,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { _ = g.forward.jobs.Run(readers) })
 	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
 	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
+	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })
 	wg.Go(func() { g.lake.Maintain(readers) })
 	wg.Go(func() { g.keys.Run(readers) })
 

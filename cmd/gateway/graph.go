@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/headlessly/headlessly/cmd/config"
@@ -15,7 +16,14 @@ import (
 // openGraph opens the entity graph over the log's JetStream, embedded or
 // external: one set of syncs, one store to keep.
 func (g *Gateway) openGraph(ctx context.Context) (err error) {
-	if g.graph, err = openGraph(ctx, g.log, &g.cfg, g.PublicURL(), g.logger); err != nil {
+	types, err := declaredTypes(g.cfg.Types)
+	if err == nil {
+		err = keepTypes(g.cfg.Data, g.cfg.Types)
+	}
+	if err != nil {
+		return err
+	}
+	if g.graph, err = openGraph(ctx, g.log, &g.cfg, types, g.PublicURL(), g.logger); err != nil {
 		return err
 	}
 	g.onClose(func(context.Context) error { return g.graph.Close() })
@@ -26,13 +34,13 @@ func (g *Gateway) openGraph(ctx context.Context) (err error) {
 	return nil
 }
 
-func openGraph(ctx context.Context, log *eventlog.Log, cfg *config.Config, publicURL string, logger *slog.Logger) (*graph.Store, error) {
+func openGraph(ctx context.Context, log *eventlog.Log, cfg *config.Config, types *graph.Types, publicURL string, logger *slog.Logger) (*graph.Store, error) {
 	js, err := log.JetStream("graph")
 	if err != nil {
 		return nil, fmt.Errorf("open graph: %w", err)
 	}
 	c := graph.DefaultConfig(js, filepath.Join(cfg.Data, "graph"))
-	c.PublicURL, c.Logger = publicURL, logger
+	c.PublicURL, c.Logger, c.Types = publicURL, logger, types
 	if cfg.Log.NATS != "" {
 		c.Replicas = cfg.Log.Replicas
 		if c.Replicas == 0 {
@@ -44,4 +52,53 @@ func openGraph(ctx context.Context, log *eventlog.Log, cfg *config.Config, publi
 		return nil, fmt.Errorf("open graph: %w", err)
 	}
 	return s, nil
+}
+
+// declaredTypes are the built-in types and those of these files.
+func declaredTypes(files []string) (*graph.Types, error) {
+	types := graph.BuiltinTypes()
+	for i, f := range files {
+		more, err := types.WithFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("types[%d]: %w", i, err)
+		}
+		types = more
+	}
+	return types, nil
+}
+
+// typesFolder keeps the user's types with the data, for the commands that work
+// on a folder without its configuration.
+func typesFolder(data string) string { return filepath.Join(data, "types") }
+
+func keepTypes(data string, files []string) error {
+	dir := typesFolder(data)
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("keep types: %w", err)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("keep types: %w", err)
+	}
+	for i, f := range files {
+		raw, err := os.ReadFile(f)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.yaml", i)), raw, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("keep types: %w", err)
+		}
+	}
+	return nil
+}
+
+// keptTypes are the types that the folder's gateway last ran with.
+func keptTypes(data string) (*graph.Types, error) {
+	files, err := filepath.Glob(filepath.Join(typesFolder(data), "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	return declaredTypes(files)
 }

@@ -34,6 +34,15 @@ func DirectSQL(ctx context.Context, data, tenant string, q control.Query, progre
 	}
 	defer func() { err = errors.Join(err, f.Close(context.WithoutCancel(ctx))) }()
 	f.Lake.UseLog(f.Log)
+	g, err := f.OpenGraph(ctx)
+	if err != nil {
+		return err
+	}
+	events, err := g.LogReader()
+	if err != nil {
+		return err
+	}
+	f.Lake.UseLog(events, lakehouse.WithSource("graph"))
 	q.Progress = progress
 	return ask(ctx, f.Lake, tenant, q, w)
 }

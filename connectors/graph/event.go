@@ -23,6 +23,8 @@ type Event struct {
 	// fields: {"status":{"before":"Active","after":"Cancelled"}}. A side that
 	// is missing means that the field was not there.
 	Data json.RawMessage
+	// Deleted says that the entity is gone after it.
+	Deleted bool
 	// Cause is the event whose hook made this one, "" when there is none, and
 	// Hops how many hooks stand before it.
 	Cause string

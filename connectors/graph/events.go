@@ -10,12 +10,12 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-const eventColumns = `e.seq, n.name, e.target, e.version, e.name, e.id, e.actor, e.at, e.cause, e.hops, coalesce(e.data, case when e.version = 1 then e.doc end)`
+const eventColumns = `e.seq, n.name, e.target, e.version, e.name, e.id, e.actor, e.at, e.cause, e.hops, e.deleted, coalesce(e.data, case when e.version = 1 then e.doc end)`
 
 func scanEvent(r *sql.Rows) (*Event, error) {
 	e := &Event{}
 	var cause sql.NullString
-	err := r.Scan(&e.Seq, &e.Tenant, &e.Target, &e.Version, &e.Name, &e.ID, &e.Actor, &e.Time, &cause, &e.Hops, (*[]byte)(&e.Data))
+	err := r.Scan(&e.Seq, &e.Tenant, &e.Target, &e.Version, &e.Name, &e.ID, &e.Actor, &e.Time, &cause, &e.Hops, &e.Deleted, (*[]byte)(&e.Data))
 	e.Cause = cause.String
 	return e, err
 }
@@ -28,6 +28,14 @@ func (p *projection) eventAt(ctx context.Context, seq uint64) (out *Event, err e
 		err = errors.New("projection lacks an event that it has projected")
 	}
 	return out, err
+}
+
+// lastEvent is the newest event's sequence, 0 when there is none.
+func (s *Store) lastEvent(ctx context.Context) (seq uint64, err error) {
+	p, release := s.view()
+	defer release()
+	err = p.scan(ctx, func(r *sql.Rows) error { return r.Scan(&seq) }, `select coalesce(max(seq), 0) from events`)
+	return seq, err
 }
 
 // EventQuery chooses events. The zero value is the newest ones.
