@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -9,44 +11,84 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
+
+// part is one thing that is measured. The long ones take minutes and run only
+// when they are asked for by name.
+type part struct {
+	name string
+	long bool
+	run  func(ctx context.Context, w io.Writer, bin, dir string) error
+}
+
+var parts = []part{
+	{"ingest", false, ingest},
+	{"lake", false, lake},
+	{"flood", false, flood},
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
 func run(ctx context.Context, args []string, w io.Writer) error {
+	if len(args) == 2 && args[0] == "client" {
+		return client(ctx, args[1], w)
+	}
 	if len(args) == 2 && args[0] == "echo" {
 		return fasthttp.ListenAndServe(args[1], func(ctx *fasthttp.RequestCtx) { ctx.SetBody(ctx.PostBody()) })
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	chosen := flags.String("run", "", "what to measure, by commas: "+names(parts)+"; without it all but the long ones")
+	bin := flags.String("gateway", "", "measure this program instead of a build of the tree")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	wanted := flags.Args()
+	if *chosen != "" {
+		wanted = append(wanted, strings.Split(*chosen, ",")...)
+	}
+	for _, name := range wanted {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("%q cannot be measured; there are %s", name, names(parts))
+		}
 	}
 	dir, err := os.MkdirTemp("", "headlessly-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	bin := filepath.Join(dir, "headlessly")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "./cmd/headlessly") //nolint:gosec // our own source
-	build.Stdout, build.Stderr = w, w
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build: %w", err)
+	if *bin == "" {
+		*bin = filepath.Join(dir, "headlessly")
+		build := exec.CommandContext(ctx, "go", "build", "-o", *bin, "./cmd/headlessly") //nolint:gosec // our own source
+		build.Stdout, build.Stderr = w, w
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("build: %w", err)
+		}
 	}
-	for _, part := range []struct {
-		name string
-		run  func(context.Context, io.Writer, string, string) error
-	}{{"ingest", ingest}, {"lake", lake}} {
-		if len(args) == 0 || slices.Contains(args, part.name) {
-			if err := part.run(ctx, w, bin, filepath.Join(dir, part.name)); err != nil {
-				return fmt.Errorf("%s: %w", part.name, err)
+	for _, p := range parts {
+		if len(wanted) == 0 && !p.long || slices.Contains(wanted, p.name) {
+			if err := p.run(ctx, w, *bin, filepath.Join(dir, p.name)); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
 			}
 		}
 	}
 	return nil
+}
+
+func names(parts []part) string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = p.name
+	}
+	return strings.Join(out, ", ")
 }

@@ -35,6 +35,14 @@ func (c *Collector) clientIP(ctx *fasthttp.RequestCtx) netip.Addr {
 	return a
 }
 
+// unnamedClient is the client of a visit whose tenant is not known yet.
+func (c *Collector) unnamedClient(ctx *fasthttp.RequestCtx, v *visit) netip.Addr {
+	if v.tenant != nil {
+		return netip.Addr{}
+	}
+	return c.clientIP(ctx)
+}
+
 // forwarded reads one entry: an address, perhaps with a port.
 func forwarded(s string) (netip.Addr, bool) {
 	if p, err := netip.ParseAddrPort(s); err == nil {

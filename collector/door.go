@@ -1,7 +1,10 @@
 package collector
 
 import (
+	"hash/maphash"
 	"math"
+	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,10 +15,11 @@ import (
 	"github.com/headlessly/headlessly"
 )
 
-// door decides who may come in while there is a crowd. It bounds three things:
-// the requests being worked on, the memory of bodies larger than what every
-// connection may hold anyway, and what each tenant was allowed. Nothing waits:
-// who cannot come in is told when to come again.
+// door decides who may come in while there is a crowd. It bounds the requests
+// under way, the memory of bodies larger than what every connection may hold
+// anyway, and what each tenant was allowed: who cannot come in is told when to
+// come again. Inside, the processors and the way to the log are shared fairly
+// between tenants ([turns]).
 type door struct {
 	clock    headlessly.Clock
 	maxSlots int64
@@ -23,7 +27,28 @@ type door struct {
 	maxBytes int64
 	bytes    atomic.Int64
 	tenants  *lru.Cache[string, *tenantState]
+
+	work    *turns // requests that use a processor
+	toLog   *turns // bytes on their way to the disk
+	unnamed [unnamedFlows]flow
+	seed    maphash.Seed
 }
+
+const (
+	// workPerCPU is how many requests may use a processor at once, for each
+	// there is: a few more than one, for the steps that read the disk.
+	workPerCPU = 2
+	// logWindow is how many bytes of records may be on their way to the disk: a
+	// few frames, so that the disk is kept busy and the queue before it is
+	// where fairness decides.
+	logWindow = 4 << 20
+	// requestCost is what a request costs beside its bytes, in bytes: a quarter
+	// of the work of a single event of a browser.
+	requestCost = 512
+	// unnamedFlows share the turns of requests whose tenant is known from the
+	// body only, by the client's address.
+	unnamedFlows = 256
+)
 
 // maxTenantStates bounds the tenants whose use is remembered. Whoever is
 // forgotten starts with a full bucket.
@@ -34,13 +59,18 @@ func newDoor(cfg *Config) *door {
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	return &door{clock: cfg.Clock, maxSlots: int64(cfg.MaxInFlight), maxBytes: cfg.MaxBodyMemory, tenants: c}
+	return &door{
+		clock: cfg.Clock, maxSlots: int64(cfg.MaxInFlight), maxBytes: cfg.MaxBodyMemory, tenants: c, seed: maphash.MakeSeed(),
+		work: newTurns(int64(workPerCPU*runtime.GOMAXPROCS(0)), true), toLog: newTurns(logWindow, false),
+	}
 }
 
 // tenantState is what one tenant is using.
 type tenantState struct {
 	slots    atomic.Int64
 	counters atomic.Pointer[tenantCounters]
+	work     flow
+	toLog    flow
 
 	mu     sync.Mutex
 	tokens float64   // may fall below zero: a batch is admitted whole
@@ -66,6 +96,8 @@ type visit struct {
 	tenant *tenantState
 	bytes  int64
 	slot   bool
+	work   turn
+	toLog  turn
 }
 
 // enter takes a slot for a tenant. A tenant may hold as many slots as are free
@@ -107,7 +139,40 @@ func (v *visit) leave() {
 	if v.bytes > 0 {
 		v.door.bytes.Add(-v.bytes)
 	}
-	*v = visit{}
+	if v.door != nil {
+		v.door.work.give(&v.work)
+		v.door.toLog.give(&v.toLog)
+	}
+	*v = visit{work: turn{ready: v.work.ready}, toLog: turn{ready: v.toLog.ready}}
+}
+
+// begin waits for a processor, for a request of n bytes. The tenant's flow is
+// charged, or where it is not known yet that of the client. Nothing that waits
+// for a client or for the disk may be done before pause.
+func (v *visit) begin(d *door, client netip.Addr, n int) {
+	v.door = d
+	if v.work.units > 0 {
+		return
+	}
+	f := &d.unnamed[maphash.Comparable(d.seed, client)%unnamedFlows]
+	if v.tenant != nil {
+		f = &v.tenant.work
+	}
+	d.work.take(&v.work, f, 1, requestCost+int64(n))
+}
+
+// grew charges what a body has become by decompression.
+func (v *visit) grew(n int) {
+	if n > 0 && v.work.units > 0 {
+		v.door.work.charge(&v.work, int64(n))
+	}
+}
+
+// pause gives the processor to others.
+func (v *visit) pause() {
+	if v.door != nil {
+		v.door.work.give(&v.work)
+	}
 }
 
 // spend takes n events from a tenant's allowance. A batch is admitted whole

@@ -1,13 +1,16 @@
 package collector_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/collector"
 )
 
@@ -159,4 +162,63 @@ func TestRateAndQuotaOfATenant(t *testing.T) {
 	if n := len(g.log.rejected(t)); n != 0 {
 		t.Errorf("%d throttled bodies were kept as rejected", n)
 	}
+}
+
+// stuckLog notes whose records reach it, and holds them until it is freed.
+type stuckLog struct {
+	memoryLog
+	freed chan struct{}
+
+	mu   sync.Mutex
+	came []string
+}
+
+func (l *stuckLog) Append(_ context.Context, records ...headlessly.Record) (int64, error) {
+	tenant, _, err := headlessly.EventID(records[0].Data)
+	l.mu.Lock()
+	l.came = append(l.came, tenant)
+	l.mu.Unlock()
+	<-l.freed
+	return 1, err
+}
+
+func (l *stuckLog) tenants() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.came)
+}
+
+// TestAQuietTenantPassesAFloodOnItsWayToTheLog: sixty large requests of one
+// tenant want to the disk, which is stuck. Ten fill the way to it; another
+// tenant's request passes the fifty that wait.
+func TestAQuietTenantPassesAFloodOnItsWayToTheLog(t *testing.T) {
+	const flood, inside = 60, 10
+	l := &stuckLog{freed: make(chan struct{})}
+	g := start(t, func(c *collector.Config) { c.Log = l })
+	large := []byte(`{"events":[` + strings.Repeat(`{"event":"x","properties":{"p":"`+strings.Repeat("a", 20_000)+`"}},`, 19) + `{"event":"x"}]}`) // 390 KB
+	var wg sync.WaitGroup
+	post := func(tenant string, body []byte) {
+		wg.Go(func() {
+			if res, r := g.post(t, "/e?t="+tenant, body); res.StatusCode != 202 {
+				t.Errorf("%s: got %d %+v", tenant, res.StatusCode, r)
+			}
+		})
+	}
+	reach := func(what string, waiting int, came []string) {
+		t.Helper()
+		for start := time.Now(); g.c.Queued() != waiting || !slices.Equal(l.tenants(), came); time.Sleep(time.Millisecond) {
+			if time.Since(start) > 8*time.Second {
+				t.Fatalf("%s: %d requests wait and %v are with the log, want %d and %v", what, g.c.Queued(), l.tenants(), waiting, came)
+			}
+		}
+	}
+	for range flood {
+		post("acme", large)
+	}
+	came := slices.Repeat([]string{"acme"}, inside)
+	reach("the flood", flood-inside, came)
+	post("other", []byte(`{"event":"x"}`))
+	reach("the quiet tenant", flood-inside, append(came, "other"))
+	close(l.freed)
+	wg.Wait()
 }

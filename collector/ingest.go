@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -57,12 +58,14 @@ func acceptable(ct string) bool {
 
 // take parses, checks, enriches and appends a JSON body and answers.
 func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller, body []byte) {
+	b.visit.begin(c.door, c.unnamedClient(ctx, &b.visit), len(body))
 	root, sh, refusal := c.parse(b, body)
 	if refusal != nil && refusal.status >= 500 {
 		c.refuse(ctx, refusal)
 		return
 	}
 	if refusal != nil {
+		b.visit.pause()
 		c.keepRejected(ctx, who.tenant, body, refusal)
 		c.refuse(ctx, refusal)
 		return
@@ -76,6 +79,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		policy, refusal = c.admit(who, string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)))
 	}
 	if refusal != nil {
+		b.visit.pause()
 		c.keepRejected(ctx, who.tenant, body, refusal)
 		c.refuse(ctx, refusal)
 		return
@@ -111,6 +115,8 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		c.rejectOne(ctx, b, v, who.tenant, i, fault, prefix)
 	}
 	first, err := c.append(b, 0)
+	// Everyone of a frame wakes at once: who used least answers first.
+	b.visit.begin(c.door, netip.Addr{}, 0)
 	if err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return
@@ -143,13 +149,14 @@ func strictly(body []byte, s shape) bool {
 func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.AppendTimeout)
 	defer cancel()
+	b.visit.pause()
 	if len(b.ends) > 0 {
 		records := b.build()
-		first, err = c.cfg.Log.Append(ctx, records...)
+		first, err = c.put(ctx, b, records)
 		for wait := busyWait; tries > 0 && errors.Is(err, headlessly.ErrLogBusy); tries-- {
 			sleep(wait)
 			wait *= 2
-			first, err = c.cfg.Log.Append(ctx, records...)
+			first, err = c.put(ctx, b, records)
 		}
 	}
 	if err == nil && c.cfg.Tap.Watched() {
@@ -163,6 +170,14 @@ func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 		return 0, err
 	}
 	return first, b.ids.Wait(ctx)
+}
+
+// put appends records in the tenant's turn.
+func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Record) (int64, error) {
+	size := int64(len(b.data))
+	c.door.toLog.take(&b.visit.toLog, &b.visit.tenant.toLog, size, size)
+	defer c.door.toLog.give(&b.visit.toLog)
+	return c.cfg.Log.Append(ctx, records...)
 }
 
 // parse checks a body's shape and parses it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -245,6 +246,8 @@ func (s *lines) take(line []byte) *headlessly.FieldError {
 		return &headlessly.FieldError{Code: codeTooLarge, Message: fmt.Sprintf("has %d bytes, at most %d are allowed", len(line), headlessly.MaxEventBytes)}
 	}
 	b := s.batch
+	b.visit.begin(s.c.door, netip.Addr{}, len(line))
+	defer b.visit.pause()
 	v, sh, refusal := s.c.parse(b, line)
 	if refusal != nil {
 		return &headlessly.FieldError{Code: refusal.code, Field: "", Message: refusal.message}

@@ -100,11 +100,14 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *byte
 	if enc == "" || enc == "identity" {
 		return body, nil
 	}
+	v.begin(c.door, c.unnamedClient(ctx, v), len(body))
+	defer func() { v.grew(unpacked.Len() - len(body)) }()
 	switch err = c.decoders.decode(unpacked, enc, body, c.limits(), v.meter(c.door)); {
 	case err == nil:
 		return unpacked.Bytes(), nil
 	case errors.Is(err, errTooLarge):
 		r := &errorReply{status: 413, code: codeTooLarge, field: "body", message: fmt.Sprintf("is larger than %d bytes or %d times its compressed size; send smaller batches", c.cfg.MaxBodyBytes, c.cfg.MaxRatio)}
+		v.pause()
 		c.keepRejected(ctx, who.tenant, unpacked.Bytes(), r)
 		return nil, r
 	case errors.Is(err, errBusy):
@@ -113,6 +116,7 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *byte
 		return nil, &errorReply{status: 415, code: "unsupported_encoding", field: "Content-Encoding", message: "must be gzip, br, zstd or deflate"}
 	default:
 		r := &errorReply{status: 400, code: "invalid_encoding", field: "body", message: "is not valid " + strings.Clone(enc)}
+		v.pause()
 		c.keepRejected(ctx, who.tenant, body, r)
 		return nil, r
 	}

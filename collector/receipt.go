@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -69,6 +70,7 @@ func (c *Collector) receive(ctx *fasthttp.RequestCtx, tenant, provider, integrat
 		c.refuse(ctx, c.readReply(ctx, err))
 		return
 	}
+	b.visit.begin(c.door, netip.Addr{}, len(body))
 	r := headlessly.Receipt{
 		Tenant: tenant, Provider: provider, Integration: integration, ReceivedAt: c.cfg.Clock().UnixMicro(),
 		Headers: receiptHeaders(&ctx.Request.Header), Query: view(ctx.URI().QueryString()), Body: body,
@@ -89,7 +91,8 @@ func (c *Collector) receive(ctx *fasthttp.RequestCtx, tenant, provider, integrat
 	b.end(headlessly.RecordReceipt)
 	wait, cancel := context.WithTimeout(context.Background(), c.cfg.AppendTimeout)
 	defer cancel()
-	if _, err := c.cfg.Log.Append(wait, b.build()...); err != nil {
+	b.visit.pause()
+	if _, err := c.put(wait, b, b.build()); err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return
 	}

@@ -1,0 +1,127 @@
+package collector
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// queue lets waits line up behind a turn that is held, in the given order of
+// flows, and tells the order in which they are served.
+func queue(t *testing.T, patient bool, flows []string, cost map[string]int64) []string {
+	t.Helper()
+	q, place := newTurns(1, patient), map[string]*flow{}
+	var held turn
+	q.take(&held, new(flow), 1, 1)
+	var mu sync.Mutex
+	var served []string
+	var wg sync.WaitGroup
+	for i, name := range flows {
+		if place[name] == nil {
+			place[name] = new(flow)
+		}
+		wg.Go(func() {
+			var own turn
+			q.take(&own, place[name], 1, cost[name])
+			mu.Lock()
+			served = append(served, name)
+			mu.Unlock()
+			q.give(&own)
+		})
+		for start := time.Now(); q.waits() <= i; time.Sleep(10 * time.Microsecond) {
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("a request does not wait")
+			}
+		}
+	}
+	q.give(&held)
+	wg.Wait()
+	return served
+}
+
+func TestWhoUsedLeastGoesNext(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		came  []string
+		cost  map[string]int64
+		order []string
+	}{
+		{
+			"one that was quiet passes all but the first of one that floods",
+			[]string{"flood", "flood", "flood", "flood", "quiet"},
+			map[string]int64{"flood": 10, "quiet": 10},
+			[]string{"flood", "quiet", "flood", "flood", "flood"},
+		},
+		{
+			"equal ones take turns",
+			[]string{"a", "a", "a", "b", "b", "b"},
+			map[string]int64{"a": 10, "b": 10},
+			[]string{"a", "b", "a", "b", "a", "b"},
+		},
+		{
+			"by what they cost, not by their number",
+			[]string{"large", "large", "small", "small", "small", "small"},
+			map[string]int64{"large": 30, "small": 10},
+			[]string{"large", "small", "small", "small", "large", "small"},
+		},
+		{
+			"one flow keeps its order",
+			[]string{"a", "a", "a"},
+			map[string]int64{"a": 0},
+			[]string{"a", "a", "a"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, patient := range []bool{false, true} {
+				if got := queue(t, patient, c.came, c.cost); !slices.Equal(got, c.order) {
+					t.Errorf("patient %v: served %v, want %v", patient, got, c.order)
+				}
+			}
+		})
+	}
+}
+
+// TestTurnsAreNeverMoreThanThereAre mixes many sizes; each is let in at last,
+// and all is given back.
+func TestTurnsAreNeverMoreThanThereAre(t *testing.T) {
+	for _, patient := range []bool{false, true} {
+		mixTurns(t, patient)
+	}
+}
+
+func mixTurns(t *testing.T, patient bool) {
+	t.Helper()
+	const size = 10
+	q := newTurns(size, patient)
+	var mu sync.Mutex
+	held := int64(0)
+	var wg sync.WaitGroup
+	for n := range uint64(16) {
+		r := rand.New(rand.NewPCG(n, 1)) //nolint:gosec // seeded on purpose
+		var f flow
+		wg.Go(func() {
+			var own turn
+			for range 500 {
+				units := 1 + r.Int64N(2*size) // more than there are counts as all
+				q.take(&own, &f, units, units)
+				mu.Lock()
+				if held += min(units, size); held > size {
+					t.Errorf("%d of %d are held", held, size)
+				}
+				mu.Unlock()
+				q.charge(&own, r.Int64N(5))
+				mu.Lock()
+				held -= min(units, size)
+				mu.Unlock()
+				q.give(&own)
+				q.give(&own) // does nothing
+			}
+		})
+	}
+	wg.Wait()
+	if q.free != size || q.waits() != 0 {
+		t.Errorf("%d of %d are free at the end, %d wait", q.free, size, q.waits())
+	}
+}
