@@ -75,10 +75,23 @@ func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, fil
 	return paths, c.evict()
 }
 
+// place is where the copy of a file is, if there is one.
+func (c *objectCache) place(path string) string {
+	name := sha256.Sum256([]byte(path))
+	return filepath.Join(c.dir, hex.EncodeToString(name[:16])+".parquet")
+}
+
+// drop removes the copy of a file.
+func (c *objectCache) drop(path string) error {
+	if err := ignoreGone(os.Remove(c.place(path))); err != nil {
+		return fmt.Errorf("shrink cache: %w", err)
+	}
+	return nil
+}
+
 // one links the copy of a file into dir, fetching it first if need be.
 func (c *objectCache) one(ctx context.Context, fsys iceio.IO, dir string, f iceberg.DataFile) (string, error) {
-	name := sha256.Sum256([]byte(f.FilePath()))
-	kept := filepath.Join(c.dir, hex.EncodeToString(name[:16])+".parquet")
+	kept := c.place(f.FilePath())
 	link := filepath.Join(dir, filepath.Base(kept))
 	for try := 0; ; try++ {
 		err := os.Link(kept, link)

@@ -173,6 +173,8 @@ func mergeable(files []table.FileScanTask, final bool) [][]table.FileScanTask {
 
 // compactGroup rewrites files of one partition as one.
 func (l *Lake) compactGroup(ctx context.Context, one *layout, group []table.FileScanTask) (CompactReport, error) {
+	l.rewriting.Lock()
+	defer l.rewriting.Unlock()
 	t, err := l.load(ctx, one.name)
 	if err != nil {
 		return CompactReport{}, err

@@ -27,6 +27,8 @@ type EventFilter struct {
 	Users, Visitors []string
 	// CommittedOnly leaves out what is acknowledged and not yet committed.
 	CommittedOnly bool
+
+	fields []string // columns to read, nil for all
 }
 
 // Events yields the events that a filter picks, each once, a file at a time
@@ -139,7 +141,11 @@ func (f *EventFilter) committed(ctx context.Context, t *table.Table) iter.Seq2[h
 		tasks = wholeFiles(tasks)
 		slices.SortStableFunc(tasks, func(a, b table.FileScanTask) int { return cmp.Compare(dayOf(a.File), dayOf(b.File)) })
 		for _, task := range tasks {
-			_, records, err := t.Scan(table.WithMaxConcurrency(1)).ReadTasks(ctx, []table.FileScanTask{task})
+			scan := []table.ScanOption{table.WithMaxConcurrency(1)}
+			if f.fields != nil {
+				scan = append(scan, table.WithSelectedFields(f.fields...))
+			}
+			_, records, err := t.Scan(scan...).ReadTasks(ctx, []table.FileScanTask{task})
 			if err != nil {
 				yield(headlessly.Event{}, fmt.Errorf("read %s: %w", task.File.FilePath(), err))
 				return

@@ -56,6 +56,16 @@ func (d *durableFS) WriteFile(name string, content []byte) error {
 	return errors.Join(err, w.Close())
 }
 
+// Remove implements iceio.IO. A file that is gone is no error, as in an object
+// store: expiry names files again that were removed before their time.
+func (d *durableFS) Remove(name string) error {
+	path, err := localPath(name)
+	if err != nil {
+		return err
+	}
+	return ignoreGone(os.Remove(path))
+}
+
 // mkdirAll makes folders and notes the parents of the new ones.
 func (d *durableFS) mkdirAll(dir string) error {
 	if _, err := os.Stat(dir); err == nil {

@@ -29,6 +29,7 @@ type Lake struct {
 	layouts []*layout
 	slots   chan struct{} // one per query that may run
 
+	rewriting sync.Mutex // one exchange of files at a time: compaction, retention, deletion
 	promoted  []promoted
 	conflicts []atomic.Int64 // by promotion
 

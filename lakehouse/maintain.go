@@ -130,6 +130,8 @@ func (l *Lake) Retain(ctx context.Context) (int, error) {
 
 // retainTable takes out the files of days before first.
 func (l *Lake) retainTable(ctx context.Context, one *layout, first int32, whose func(tenant string) bool) (int, error) {
+	l.rewriting.Lock()
+	defer l.rewriting.Unlock()
 	t, err := l.load(ctx, one.name)
 	if err != nil || t.CurrentSnapshot() == nil {
 		return 0, err

@@ -89,6 +89,19 @@ func (l *layout) encodeRecord(w io.Writer, rec arrow.RecordBatch) (*metadata.Fil
 	return f.FileMetadata()
 }
 
+// encodeRecords writes the record batches that each gives to its argument, in a
+// row group apiece, and closes w.
+func (l *layout) encodeRecords(w io.Writer, schema *arrow.Schema, each func(write func(arrow.RecordBatch) error) error) (*metadata.FileMetaData, error) {
+	f, err := l.newParquetFile(schema, w, compress.Codecs.Zstd)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(each(f.WriteBuffered), f.Close()); err != nil {
+		return nil, err
+	}
+	return f.FileMetadata()
+}
+
 // group writes rows as one row group.
 func (b *rowBuilder) group(f *pqarrow.FileWriter, rows []*row) error {
 	for _, r := range rows {
