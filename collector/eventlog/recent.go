@@ -56,3 +56,19 @@ func (r *recent) get(seq uint64) (headlessly.Frame, bool) {
 	f, ok := r.frames[seq]
 	return f, ok
 }
+
+// forget drops the frames up to a sequence.
+func (r *recent) forget(through uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.order[:0:0]
+	for _, f := range r.order {
+		if f.seq > through {
+			kept = append(kept, f)
+			continue
+		}
+		r.bytes -= f.size
+		delete(r.frames, f.seq)
+	}
+	r.order = kept
+}
