@@ -30,6 +30,12 @@ type GADestination struct {
 	// deduplicate, so it may count twice; without, it may be missing.
 	ResendUnknown bool   `json:"resendUnknown,omitempty" yaml:"resendUnknown,omitempty"`
 	Rules         *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	// PropertyID (a number) and ServiceAccount (the JSON key file of one that
+	// may edit the property) let a person's deletion be asked for.
+	// AdminEndpoint replaces https://analyticsadmin.googleapis.com.
+	PropertyID     string `json:"propertyId,omitempty" yaml:"propertyId,omitempty"`
+	ServiceAccount Secret `json:"serviceAccount,omitzero" yaml:"serviceAccount,omitempty"`
+	AdminEndpoint  string `json:"adminEndpoint,omitempty" yaml:"adminEndpoint,omitempty"`
 }
 
 // SentryDestination is a Sentry project.
@@ -49,6 +55,12 @@ type PostHogDestination struct {
 	// default), "always" or "never".
 	Profiles string `json:"profiles,omitempty" yaml:"profiles,omitempty"`
 	Rules    *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	// ProjectID (a number) and PersonalKey (phx_…, scope person:write) let a
+	// person be deleted. AppHost is where PostHog's own API is, by default the
+	// host without its ".i".
+	ProjectID   string `json:"projectId,omitempty" yaml:"projectId,omitempty"`
+	PersonalKey Secret `json:"personalApiKey,omitzero" yaml:"personalApiKey,omitempty"`
+	AppHost     string `json:"appHost,omitempty" yaml:"appHost,omitempty"`
 }
 
 // DestinationSource tells the router where a tenant's events go. Safe for

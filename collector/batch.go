@@ -20,10 +20,12 @@ type batch struct {
 	kinds    []headlessly.RecordKind
 	rejected []rejection
 	request  enrich.Request
-	scratch  []byte
-	ids      dedupe.Batch
-	repeated int // events that are in the log already
-	visit    visit
+	// forgotten is the tenant's [Policy.Forgotten].
+	forgotten func(user, visitor string) bool
+	scratch   []byte
+	ids       dedupe.Batch
+	repeated  int // events that are in the log already
+	visit     visit
 }
 
 // Work space of a rare large batch stays out of the pool.
@@ -36,7 +38,7 @@ func (b *batch) reset() {
 	b.records, b.data, b.ends, b.kinds, b.rejected = b.records[:0], b.data[:0], b.ends[:0], b.kinds[:0], b.rejected[:0]
 	b.decoder.common = common{}
 	b.repeated = 0
-	b.request = enrich.Request{}
+	b.request, b.forgotten = enrich.Request{}, nil
 }
 
 type batchPool struct{ p sync.Pool }

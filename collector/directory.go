@@ -28,6 +28,9 @@ type Policy struct {
 	EventsPerSecond float64
 	Burst           int
 	EventsPerDay    int64
+	// Forgotten tells whether an event is of somebody whose data was deleted:
+	// it is refused and kept nowhere. nil while there is nobody.
+	Forgotten func(user, visitor string) bool
 }
 
 // Directory knows tenants and keys. It answers from memory; safe for

@@ -92,7 +92,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		c.refuse(ctx, refusal)
 		return
 	}
-	b.request = c.request(ctx, now, &policy)
+	b.request, b.forgotten = c.request(ctx, now, &policy), policy.Forgotten
 	sentAt := int64(0)
 	if root.Type() == fastjson.TypeObject && root.Exists("sentAt") {
 		if fault := instant(&sentAt, root.Get("sentAt"), "sentAt"); fault != nil {
@@ -300,6 +300,9 @@ func (c *Collector) one(b *batch, v *fastjson.Value, tenant string, sentAt int64
 	}
 	b.request.Cookieless = b.decoder.cookieless
 	c.enricher.Apply(e, &b.request)
+	if b.forgotten != nil && b.forgotten(e.UserID, e.AnonymousID) {
+		return &headlessly.FieldError{Code: codeForgotten, Field: "userId", Message: "is of somebody whose data was deleted; nothing of theirs is taken any more"}
+	}
 	data, err := e.AppendBinary(b.data)
 	if err != nil {
 		return &headlessly.FieldError{Code: codeWrongType, Message: err.Error()}

@@ -188,7 +188,7 @@ func (s *lines) begin() {
 	b.reset()
 	b.decoder.common.upload = s.upload
 	s.told = 0
-	b.request = s.c.request(s.ctx, s.c.cfg.Clock(), &s.policy)
+	b.request, b.forgotten = s.c.request(s.ctx, s.c.cfg.Clock(), &s.policy), s.policy.Forgotten
 	if s.c.cfg.Dedupe != nil {
 		s.c.cfg.Dedupe.Begin(&b.ids, s.who.tenant)
 	}

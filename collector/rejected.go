@@ -77,6 +77,9 @@ func (c *Collector) rejectOne(ctx *fasthttp.RequestCtx, b *batch, v *fastjson.Va
 
 // keepOne adds a refused event's text to the batch, to be stored with it.
 func (c *Collector) keepOne(ctx *fasthttp.RequestCtx, b *batch, tenant string, raw []byte, fault *headlessly.FieldError, field string) {
+	if fault.Code == codeForgotten {
+		return
+	}
 	if !c.rejectedLimit.Allow() {
 		c.metrics.rejectedNotKept.Inc()
 		return

@@ -22,6 +22,7 @@ const (
 	codeBadTime   = "bad_time"
 	codeBadUTF8   = "bad_utf8"
 	codeTooMany   = "too_many"
+	codeForgotten = "forgotten" // never kept as rejected
 
 	codeRateLimited = "rate_limited"
 )

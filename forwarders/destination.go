@@ -97,6 +97,9 @@ type Kind struct {
 	// read) makes the tenant's events dead letters with that reason; it holds
 	// no credential.
 	Build func(headlessly.Destinations, Deps) (Destination, error)
+	// Forget is how a person is deleted there; nil says that the gateway can do
+	// nothing and knows nothing about it.
+	Forget *Forget
 }
 
 // Registry lists the kinds of destination a router knows, in a fixed order.

@@ -35,10 +35,9 @@ func newDirectory(s *store.Store, cfg *config.Config) (*directory, error) {
 
 // Policy implements collector.Directory.
 func (d *directory) Policy(tenant string) (collector.Policy, bool) {
-	if p, ok := d.policies[tenant]; ok {
-		return p, true
-	}
-	return collector.Policy{}, d.open || d.store.HasTenant(tenant)
+	p, ok := d.policies[tenant]
+	p.Forgotten = d.store.Forgotten(tenant)
+	return p, ok || d.open || d.store.HasTenant(tenant)
 }
 
 // Authenticate implements collector.Directory.

@@ -37,7 +37,7 @@ func explain(err error) string {
 	case errors.As(err, &wrong):
 		return fmt.Sprintf("%s must be %s, got %s", wrong.Field, wrong.Type, wrong.Value)
 	case strings.Contains(err.Error(), "unknown field"):
-		return strings.TrimPrefix(err.Error(), "json: ") + "; known are ga {measurementId, apiSecret, endpoint, resendUnknown}, sentry {dsn}, posthog {apiKey, host, capture, profiles}, http {url, headers, body, batch, secret}, each with rules"
+		return strings.TrimPrefix(err.Error(), "json: ") + "; known are ga {measurementId, apiSecret, endpoint, resendUnknown, propertyId, serviceAccount, adminEndpoint}, sentry {dsn}, posthog {apiKey, host, capture, profiles, projectId, personalApiKey, appHost}, http {url, headers, body, batch, secret}, each with rules"
 	}
 	return "is not valid JSON"
 }
@@ -57,6 +57,8 @@ func Validate(d headlessly.Destinations) error {
 			fault("ga.measurementId", "must look like G-XXXXXXXXXX (Google Analytics: Admin, Data streams)")
 		}
 		checkURL(fault, "ga.endpoint", d.GA.Endpoint)
+		checkURL(fault, "ga.adminEndpoint", d.GA.AdminEndpoint)
+		checkPair(fault, "ga.propertyId", d.GA.PropertyID, "ga.serviceAccount", d.GA.ServiceAccount)
 	}
 	if d.Sentry != nil {
 		checkDSN(fault, d.Sentry.DSN.Reveal())
@@ -68,11 +70,25 @@ func Validate(d headlessly.Destinations) error {
 			fault("posthog.apiKey", "is a personal key (phx_…); the project key (phc_…) is wanted")
 		}
 		checkURL(fault, "posthog.host", d.PostHog.Host)
+		checkURL(fault, "posthog.appHost", d.PostHog.AppHost)
+		checkPair(fault, "posthog.projectId", d.PostHog.ProjectID, "posthog.personalApiKey", d.PostHog.PersonalKey)
 	}
 	if d.HTTP != nil && !d.HTTP.URL.Set() {
 		fault("http.url", "is missing: name where to POST, such as https://host/path")
 	}
 	return errors.Join(errs...)
+}
+
+// checkPair checks a number and a credential that are of use together alone.
+func checkPair(fault func(field, message string), numberField, number, secretField string, secret headlessly.Secret) {
+	switch {
+	case number == "" && secret.Set():
+		fault(numberField, "is missing; a person's deletion needs it beside "+secretField)
+	case number != "" && !secret.Set():
+		fault(secretField, "is missing; a person's deletion needs it beside "+numberField)
+	case strings.Trim(number, "0123456789") != "":
+		fault(numberField, "must be a number")
+	}
 }
 
 func checkURL(fault func(field, message string), field, s string) {

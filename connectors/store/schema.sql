@@ -50,3 +50,20 @@ create table if not exists waiting (
   error text not null
 ) strict;
 create index if not exists waiting_until on waiting (not_until);
+create table if not exists secrets (
+  name text primary key,
+  sealed blob not null
+) strict;
+create table if not exists forgotten_ids (
+  tenant text not null,
+  hash blob not null,
+  at integer not null,
+  primary key (tenant, hash)
+) strict;
+create table if not exists forgets (
+  id text primary key,
+  tenant text not null,
+  at integer not null,
+  sealed blob,
+  receipt text not null default ''
+) strict;

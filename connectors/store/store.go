@@ -43,6 +43,7 @@ type Store struct {
 	shared      Shared // nil unless keys are shared
 	stale       error
 	credentials map[string]map[string]headlessly.Secret // by integration and field
+	forget      forgetting
 }
 
 // Open opens or makes the database in cfg.Dir.
@@ -103,6 +104,9 @@ func (s *Store) load(ctx context.Context) error {
 		return err
 	}
 	if err := s.loadKeys(ctx); err != nil {
+		return err
+	}
+	if err := s.loadForgetting(ctx); err != nil {
 		return err
 	}
 	return s.loadCredentials(ctx)

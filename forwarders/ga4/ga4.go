@@ -36,6 +36,7 @@ func Kind() forwarders.Kind {
 		Connected: func(d headlessly.Destinations) bool { return d.GA != nil && d.GA.MeasurementID != "" },
 		Takes:     func(e *headlessly.Event) bool { return e.Type != headlessly.TypeAlias },
 		Rules:     func(d headlessly.Destinations) *headlessly.Rules { return d.GA.Rules },
+		Forget:    forget(),
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
 			return New(*d.GA, deps)
 		},

@@ -38,6 +38,7 @@ func Kind() forwarders.Kind {
 		Connected: func(d headlessly.Destinations) bool { return d.HTTP != nil && d.HTTP.URL.Set() },
 		Takes:     func(*headlessly.Event) bool { return true },
 		Rules:     func(d headlessly.Destinations) *headlessly.Rules { return d.HTTP.Rules },
+		Forget:    forget(),
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
 			return New(*d.HTTP, deps)
 		},

@@ -33,6 +33,7 @@ func Kind() forwarders.Kind {
 		Connected: func(d headlessly.Destinations) bool { return d.PostHog != nil && d.PostHog.APIKey.Set() },
 		Takes:     func(e *headlessly.Event) bool { return e.Type != headlessly.TypeSession },
 		Rules:     func(d headlessly.Destinations) *headlessly.Rules { return d.PostHog.Rules },
+		Forget:    forget(),
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
 			dest, err := New(*d.PostHog, deps)
 			if err != nil {

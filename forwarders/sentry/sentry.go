@@ -35,7 +35,8 @@ func Kind() forwarders.Kind {
 		Takes: func(e *headlessly.Event) bool {
 			return e.Type == headlessly.TypeError || e.Type == headlessly.TypeMessage || hasSession(e)
 		},
-		Rules: func(d headlessly.Destinations) *headlessly.Rules { return d.Sentry.Rules },
+		Rules:  func(d headlessly.Destinations) *headlessly.Rules { return d.Sentry.Rules },
+		Forget: forget(),
 		Build: func(d headlessly.Destinations, deps forwarders.Deps) (forwarders.Destination, error) {
 			dest, err := New(*d.Sentry, deps)
 			if err != nil {
