@@ -65,8 +65,10 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		sqlCommand(stdio),
 		sinksCommand(stdio),
 		configCommand(stdio),
-		connectCommand(stdio),
 		statusCommand(stdio),
+		loginCommand(stdio),
+		initCommand(stdio),
+		doctorCommand(stdio),
 		tailCommand(stdio),
 		deliveriesCommand(stdio),
 		replayCommand(stdio),
@@ -76,7 +78,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		graphCommand(stdio),
 		workerCommand(stdio),
 	)
-	err := root.ExecuteContext(ctx)
+	err := execute(ctx, root, args, stdio)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -90,11 +92,25 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 	}
 }
 
+// execute runs a call on the entity graph (Type.verb) or one of the commands.
+func execute(ctx context.Context, root *cobra.Command, args []string, stdio IO) error {
+	if at, ok := entityCall(args); ok {
+		return runEntity(ctx, args, at, stdio)
+	}
+	return root.ExecuteContext(ctx)
+}
+
 const long = `headlessly is a browser-SDK event collector and forwarding gateway in one binary.
 
 It serves a browser script, takes events from it and from servers, answers only
 when they are on disk, forwards them to Google Analytics, Sentry and PostHog, and
-keeps its own copy in Apache Iceberg tables that SQL can be asked of.`
+keeps its own copy in Apache Iceberg tables that SQL can be asked of.
+
+Everything of the entity graph is called Type.verb:
+  headlessly Integration.connect --provider stripe --apiKey env:STRIPE_KEY
+  headlessly Integration.find --status Active
+  headlessly Contact.update contact_… --stage Customer
+  headlessly Contact.create --help`
 
 // args wraps cobra's argument checks so that they count as a wrong call.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {

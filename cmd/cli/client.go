@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/gateway"
@@ -24,15 +25,17 @@ type target struct {
 }
 
 // flags adds the flags that choose a target.
-func (t *target) flags(c *cobra.Command) {
-	c.Flags().StringVar(&t.data, "data", config.Default().Data, "data folder of a gateway on this machine")
-	c.Flags().StringVar(&t.url, "url", "", "control plane of a gateway elsewhere (or HEADLESSLY_URL)")
-	c.Flags().StringVar(&t.tenant, "tenant", "", "tenant (or HEADLESSLY_TENANT)")
+func (t *target) flags(c *cobra.Command) { t.pflags(c.Flags()) }
+
+func (t *target) pflags(f *pflag.FlagSet) {
+	f.StringVar(&t.data, "data", config.Default().Data, "data folder of a gateway on this machine")
+	f.StringVar(&t.url, "url", "", "control plane of a gateway elsewhere (or HEADLESSLY_URL)")
+	f.StringVar(&t.tenant, "tenant", "", "tenant (or HEADLESSLY_TENANT)")
 }
 
 // resolve completes the target: flags, then the environment, then the
-// credentials in the data folder. The key is never a flag, so that it stays
-// out of the shell's history.
+// credentials in the data folder, then those of the last login. The key is
+// never a flag, so that it stays out of the shell's history.
 func (t *target) resolve() error {
 	pick := func(dst *string, env string) {
 		if *dst == "" {
@@ -43,8 +46,13 @@ func (t *target) resolve() error {
 	pick(&t.tenant, "HEADLESSLY_TENANT")
 	pick(&t.key, "HEADLESSLY_API_KEY")
 	c, err := gateway.ReadCredentials(t.data)
+	if err != nil {
+		if saved, found := savedLogin(); found && (t.url == "" || t.url == saved.URL) {
+			c, err = saved, nil
+		}
+	}
 	if err != nil && t.url == "" {
-		return fmt.Errorf("no gateway found: there is none in %s (use --data, or --url with HEADLESSLY_API_KEY)", t.data)
+		return fmt.Errorf("no gateway found: there is none in %s (use --data, headlessly login, or --url with HEADLESSLY_API_KEY)", t.data)
 	}
 	if t.url == "" {
 		t.url = c.URL
@@ -54,7 +62,7 @@ func (t *target) resolve() error {
 	}
 	if t.key == "" && err == nil {
 		t.key = c.SecretKey
-		if t.tenant != c.Tenant {
+		if t.tenant != c.Tenant && c.AdminKey != "" {
 			t.key = c.AdminKey // whoever reads the folder owns every tenant in it
 		}
 	}
@@ -90,6 +98,11 @@ var errNotRunning = errors.New("the gateway is not running")
 // call sends a request to /~{tenant}/path and gives the answer's body, which
 // the caller closes.
 func (t *target) call(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
+	return t.callWith(ctx, method, path, body, nil)
+}
+
+// callWith is call with further headers.
+func (t *target) callWith(ctx context.Context, method, path string, body any, headers map[string]string) (io.ReadCloser, error) {
 	var in io.Reader = http.NoBody
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -98,21 +111,24 @@ func (t *target) call(ctx context.Context, method, path string, body any) (io.Re
 		}
 		in = bytes.NewReader(raw)
 	}
-	return t.send(ctx, method, path, "application/json", in)
+	return t.send(ctx, method, path, "application/json", in, headers)
 }
 
 // stream posts NDJSON of any length.
 func (t *target) stream(ctx context.Context, path string, in io.Reader) (io.ReadCloser, error) {
-	return t.send(ctx, http.MethodPost, path, "application/x-ndjson", in)
+	return t.send(ctx, http.MethodPost, path, "application/x-ndjson", in, nil)
 }
 
-func (t *target) send(ctx context.Context, method, path, contentType string, in io.Reader) (io.ReadCloser, error) {
+func (t *target) send(ctx context.Context, method, path, contentType string, in io.Reader, headers map[string]string) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(t.url, "/")+"/~"+url.PathEscape(t.tenant)+"/"+path, in)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	req.Header.Set("Authorization", "Bearer "+t.key)
 	req.Header.Set("Content-Type", contentType)
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
 	res, err := new(http.Client).Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -50,9 +50,10 @@ func (g *Gateway) writeMetrics(w io.Writer) {
 func (g *Gateway) status(ctx context.Context, tenant string) (any, error) {
 	s := g.log.Stats()
 	out := map[string]any{
-		"tenant": tenant,
-		"ready":  g.log.Ready() == nil,
-		"log":    map[string]any{"lastSequence": s.Last, "storedBytes": s.StoredBytes, "durability": "fsync", "readers": s.Committed},
+		"tenant":    tenant,
+		"publicUrl": g.PublicURL(),
+		"ready":     g.log.Ready() == nil,
+		"log":       map[string]any{"lastSequence": s.Last, "storedBytes": s.StoredBytes, "durability": "fsync", "readers": s.Committed},
 	}
 	out["destinations"] = g.deliveryStatus(tenant)
 	out["lakehouse"] = g.lakeStatus()
