@@ -77,6 +77,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		logCommand(stdio),
 		graphCommand(stdio),
 		workerCommand(stdio),
+		sandboxCommand(stdio),
 	)
 	err := execute(ctx, root, args, stdio)
 	var usage usageError
