@@ -17,8 +17,8 @@ export const on = (value: unknown): boolean => value != null && value !== false 
 
 /** Whether `auto` asks for this. */
 export const wants = (name: Auto): boolean => {
-  const auto = '' + (config.auto ?? '')
-  return /^(true)?$/.test(auto) || auto.includes(name)
+  const auto = '' + (config.auto ?? true)
+  return auto === 'true' || auto.includes(name)
 }
 
 /** Runs fn; whatever goes wrong in it is ours and stays here. */

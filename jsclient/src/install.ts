@@ -21,7 +21,8 @@ export const install = (client: object): void => {
   const start = guard(() => calls.init?.(configOf(script)))
   page.headlessly = page.hly = client
   // A page that is only rendered ahead has no visitor yet.
-  if ((document as { prerendering?: boolean }).prerendering) addEventListener('prerenderingchange', start)
-  else start()
+  if ((document as { prerendering?: boolean }).prerendering) {
+    document.addEventListener('prerenderingchange', start)
+  } else start()
   for (const [name, args] of kept || []) calls[name]?.(...args)
 }

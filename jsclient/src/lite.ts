@@ -1,4 +1,4 @@
-import { config, guard } from './core'
+import { config, guard, on } from './core'
 import { uuid7 } from './ids'
 import { get, keysOf, set } from './store'
 import type { EventFields } from './types'
@@ -51,7 +51,13 @@ const allowed = (): boolean => {
 
 /** Take an event: it is stored and sent at once. */
 export const emit = guard((type: string, fields: EventFields = {}): void => {
+  if (!config.tenant) {
+    // Rendered ahead: once somebody sees it.
+    document.addEventListener('prerenderingchange', () => emit(type, fields))
+    return
+  }
   if (!allowed()) return
+  const cookieless = on(config.cookieless)
   const ts = Date.now()
   const visitor = JSON.parse(get(key('')) || '{}')
   const began = !visitor.s || Math.abs(ts - visitor.t) > Limit.Idle
@@ -63,13 +69,12 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
   }
   if (fields.userId) visitor.u = fields.userId
   set(key(''), JSON.stringify(visitor))
-  const events = (began ? ['session', type] : [type]).map((kind, i, { length }) => ({
+  const events = (began && !cookieless ? ['session', type] : [type]).map((kind, i, { length }) => ({
     messageId: uuid7(ts),
     type: kind,
     ts,
-    anonymousId: visitor.a,
+    ...(!cookieless && { anonymousId: visitor.a, sessionId: visitor.s }),
     userId: visitor.u,
-    sessionId: visitor.s,
     url: location.href,
     path: location.pathname,
     referrer: before ?? document.referrer,
@@ -77,6 +82,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
     ...(i === length - 1 ? fields : { properties: { number: visitor.n } }),
   }))
   const context = {
+    cookieless,
     library: { name: '@headlessly/js', version: VERSION },
     locale: navigator.language,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,

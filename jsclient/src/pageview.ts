@@ -1,4 +1,4 @@
-import { configure, guard } from './core'
+import { configure, guard, on } from './core'
 import { install } from './install'
 import { drain, emit, optOut } from './lite'
 import { pages } from './pages'
@@ -11,7 +11,7 @@ import type { Config, Properties } from './types'
 const calls: Record<string, unknown> = {
   init(given: Config) {
     configure(given)
-    persist(true)
+    persist(!on(given.cookieless))
     drain()
     pages()
   },

@@ -6,17 +6,17 @@ import { guard } from './core'
 const memory: Record<string, string> = {}
 let disk: Storage | undefined
 
-export const get = (key: string): string => memory[key] || guard(() => (disk as Storage).getItem(key))() || ''
+export const get = (key: string): string => memory[key] || guard(() => disk?.getItem(key))() || ''
 
 /** An empty value removes the key. */
 export const set = (key: string, value: string): void => {
-  delete memory[key]
-  try {
-    if (value) (disk as Storage).setItem(key, value)
-    else (disk as Storage).removeItem(key)
-  } catch {
-    if (value) memory[key] = value
-  }
+  if (value) memory[key] = value
+  else delete memory[key]
+  guard(() => {
+    if (value) disk?.setItem(key, value)
+    else disk?.removeItem(key)
+    if (disk) delete memory[key]
+  })()
 }
 
 /** The keys that begin with prefix, sorted, so that the oldest entry of a queue comes first. */

@@ -1,6 +1,7 @@
 // Three engines behind one small interface: open a page, go, evaluate an
 // expression, click, go back, close.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import puppeteer from 'puppeteer-core'
@@ -37,9 +38,11 @@ const startFirefox = () =>
 
 /** Debian keeps MiniBrowser in a folder named by the API's version. */
 const miniBrowser = () => {
-  const base = '/usr/lib/x86_64-linux-gnu'
-  for (const dir of readdirSync(base).filter((name) => name.startsWith('webkit2gtk'))) {
-    if (existsSync(`${base}/${dir}/MiniBrowser`)) return `${base}/${dir}/MiniBrowser`
+  for (const arch of readdirSync('/usr/lib').filter((name) => name.endsWith('-linux-gnu'))) {
+    const base = '/usr/lib/' + arch
+    for (const dir of readdirSync(base).filter((name) => name.startsWith('webkit2gtk'))) {
+      if (existsSync(`${base}/${dir}/MiniBrowser`)) return `${base}/${dir}/MiniBrowser`
+    }
   }
   throw new Error('no MiniBrowser: apt-get install webkit2gtk-driver')
 }
@@ -54,9 +57,11 @@ const freePort = () =>
 
 const startWebKit = async () => {
   const port = await freePort()
-  const display = ':' + (90 + (port % 100))
-  const xvfb = spawn('Xvfb', [display, '-screen', '0', '1280x900x24'], { stdio: 'ignore' })
-  await sleep(500)
+  // The X server chooses a free display and says which.
+  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  })
+  const display = ':' + (await once(xvfb.stdio[3], 'data')).toString().trim()
   const driver = spawn(
     process.env.WEBKIT_DRIVER || 'WebKitWebDriver',
     ['--port=' + port, '--host=127.0.0.1'],

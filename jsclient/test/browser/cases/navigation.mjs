@@ -1,0 +1,231 @@
+// Page views: loads, the back/forward cache, single-page apps, frames, and the page-view build.
+import assert from 'node:assert/strict'
+import { sleep } from '../gateway.mjs'
+import { html, names, sameOnce } from '../kit.mjs'
+
+export const navigation = ({ it, name }) => {
+  it('a page that is left at once delivers what it had', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(script(), `<a id="next" href="/b.html">b</a><script>headlessly.track('Left')</script>`),
+      '/b.html': html('', 'b has no script'),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await t.page.click('#next')
+    const rows = await t.until('event, message_id', (rows) => rows.some((row) => row.event === 'pageleave'))
+    for (const event of ['page', 'Left', 'click', 'pageleave'])
+      assert.ok(names(rows).includes(event), event + ' in ' + names(rows))
+    sameOnce(rows)
+    assert.equal(t.proxy.preflights, 0)
+  })
+
+  it('a page from the back/forward cache is a page view again', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        script(),
+        `<a id="next" href="/b.html">b</a><script>addEventListener('pageshow', (e) => { if (e.persisted) document.title = 'persisted' })</script>`,
+      ),
+      '/b.html': html(script(), 'b'),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await sleep(1500)
+    await t.page.click('#next')
+    await sleep(1500)
+    await t.page.back()
+    await sleep(500)
+    const persisted = (await t.page.evaluate('document.title')) === 'persisted'
+    // WebKit's automation switches its cache off; the two others must keep the page.
+    if (name !== 'webkit')
+      assert.ok(persisted, 'the page was not kept in the cache: does the script hinder it?')
+    const rows = await t.until(
+      "event, path, json_extract_string(properties, '$.navigation') as how",
+      (rows) => rows.filter((row) => row.event === 'page').length > 2,
+    )
+    const views = rows.filter((row) => row.event === 'page')
+    assert.deepEqual(
+      views.map((row) => row.path),
+      ['/a.html', '/b.html', '/a.html'],
+    )
+    assert.equal(views[2].how, persisted ? 'back-forward-cache' : 'back_forward')
+  })
+
+  for (const router of ['native', 'history']) {
+    it(`a single-page app counts its views (${router === 'native' ? 'as the engine does it' : 'History API only'})`, async (setUp) => {
+      const t = await setUp(({ script }) => ({
+        '/app.html': html(
+          (router === 'history'
+            ? `<script>Object.defineProperty(window, 'navigation', { value: undefined })</script>`
+            : '') + script(),
+        ),
+      }))
+      await t.page.goto(t.site.origin + '/app.html')
+      await t.page.evaluate(`history.pushState({}, '', '/inbox?x=1')`)
+      await sleep(120)
+      await t.page.evaluate(`history.pushState({}, '', '/sent')`)
+      await sleep(120)
+      await t.page.evaluate(`history.replaceState({}, '', '/sent?filter=1')`)
+      await t.page.evaluate(`location.hash = 'part'`)
+      await sleep(120)
+      await t.page.evaluate(`history.go(-2)`)
+      await sleep(400)
+      const rows = await t.until(
+        'path, referrer, type, event',
+        (rows) => rows.filter((row) => row.event === 'page').length > 3,
+      )
+      const views = rows.filter((row) => row.event === 'page')
+      assert.deepEqual(
+        views.map((row) => row.path),
+        ['/app.html', '/inbox', '/sent', '/inbox'],
+      )
+      assert.equal(views[1].referrer, t.site.origin + '/app.html')
+      const left = rows.filter((row) => row.event === 'pageleave').map((row) => row.path)
+      assert.deepEqual(left, ['/app.html', '/inbox', '/sent'])
+    })
+  }
+
+  it('a single-page app by fragment counts its views where it asks for it', async (setUp) => {
+    const t = await setUp(({ script }) => ({ '/app.html': html(script('data-spa="hash"')) }))
+    await t.page.goto(t.site.origin + '/app.html')
+    for (const part of ['one', 'two']) {
+      await t.page.evaluate(`location.hash = '${part}'`)
+      await sleep(120)
+    }
+    const rows = await t.until('url', (rows) => rows.length > 2, "and event = 'page'")
+    assert.deepEqual(
+      rows.map((row) => row.url.slice(t.site.origin.length)),
+      ['/app.html', '/app.html#one', '/app.html#two'],
+    )
+  })
+
+  it('frames, also sandboxed ones', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        script(),
+        '<iframe src="/same.html"></iframe><iframe sandbox="allow-scripts" src="/boxed.html"></iframe>',
+      ),
+      '/same.html': html(script()),
+      '/boxed.html': html(script()),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    const rows = await t.until('path, anonymous_id', (rows) => rows.length > 2, "and event = 'page'")
+    assert.deepEqual(rows.map((row) => row.path).sort(), ['/a.html', '/boxed.html', '/same.html'])
+    const by = Object.fromEntries(rows.map((row) => [row.path, row.anonymous_id]))
+    assert.equal(by['/a.html'], by['/same.html'])
+    assert.notEqual(
+      by['/a.html'],
+      by['/boxed.html'],
+      'a sandboxed frame has no storage to know the visitor from',
+    )
+  })
+
+  it('the page-view build', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        script('', '?auto=pageviews'),
+        `<script>headlessly.track('Lite', { n: 1 }); headlessly.captureException(new Error('x')); headlessly.flush()</script>`,
+      ),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await t.page.evaluate(`history.pushState({}, '', '/inside')`)
+    const rows = await t.until(
+      'event, path, session_id, anonymous_id',
+      (rows) => rows.filter((row) => row.event === 'page').length > 1 && names(rows).includes('Lite'),
+    )
+    assert.deepEqual(
+      rows.filter((row) => row.event === 'page').map((row) => row.path),
+      ['/a.html', '/inside'],
+    )
+    assert.equal(new Set(rows.map((row) => row.session_id)).size, 1)
+  })
+
+  it('a session keeps its campaign, the next one does not; first and last touch stay', async (setUp) => {
+    const t = await setUp(({ script }) => ({ '/a.html': html(script('data-auto="pageviews"')) }))
+    const visit = async (query) => {
+      await t.page.goto(t.site.origin + '/a.html?' + query)
+      await t.page.evaluate(`(headlessly.flush(), 1)`)
+      await sleep(100)
+    }
+    await visit('n=1&utm_source=news&utm_campaign=spring')
+    await visit('n=2')
+    // Half an hour passes.
+    await t.page.evaluate(
+      `(() => { const v = JSON.parse(localStorage.hly_default); v.t -= 31 * 60000; localStorage.hly_default = JSON.stringify(v); return 1 })()`,
+    )
+    await visit('n=3')
+    await visit('n=4&gclid=abc')
+    const rows = await t.until(
+      "query, utm_source, click_id, click_id_kind, session_id, json_extract_string(context, '$.firstTouch.source') as first, json_extract_string(context, '$.lastTouch.source') as last, json_extract_string(context, '$.lastTouch.gclid') as last_click",
+      (rows) => rows.length > 3,
+      "and event = 'page'",
+    )
+    const seen = rows.map((row) => [row.utm_source, row.click_id, row.first, row.last, row.last_click])
+    assert.deepEqual(seen, [
+      ['news', null, 'news', 'news', null],
+      ['news', null, 'news', 'news', null],
+      [null, null, 'news', 'news', null],
+      [null, 'abc', 'news', null, 'abc'],
+    ])
+    const [one, two, three, four] = rows.map((row) => row.session_id)
+    assert.equal(one, two)
+    assert.equal(new Set([one, three, four]).size, 3, 'half an hour, and a new campaign, begin sessions')
+  })
+
+  it('a page leave says how long and how far', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(script(), '<div style="height:4000px">long</div>'),
+      '/b.html': html('', 'b'),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await sleep(1300)
+    await t.page.evaluate(`(scrollTo(0, 1e6), 1)`)
+    await sleep(200)
+    await t.page.goto(t.site.origin + '/b.html')
+    const rows = await t.until(
+      "json_extract(properties, '$.engagedMs')::int as engaged, json_extract(properties, '$.scrollDepth')::int as depth",
+      (rows) => rows.length,
+      "and event = 'pageleave'",
+    )
+    assert.equal(rows.length, 1)
+    assert.ok(rows[0].depth >= 99, `scrolled to ${rows[0].depth} %, want the end`)
+    // WebKit's windows have no focus here: there is no window manager to give it.
+    if (name !== 'webkit')
+      assert.ok(rows[0].engaged >= 1000 && rows[0].engaged < 60000, `engaged for ${rows[0].engaged} ms`)
+  })
+
+  for (const lite of name === 'chromium' ? ['', '-lite'] : []) {
+    it(`a page that is rendered ahead counts when somebody sees it${lite && ', in the page-view build too'}`, async (setUp) => {
+      const ahead = `/b${lite}.html`
+      const rules = JSON.stringify({ prerender: [{ urls: [ahead], eagerness: 'immediate' }] })
+      const t = await setUp(({ script }) => ({
+        '/a.html': html(
+          script('data-auto="pageviews"') + `<script type="speculationrules">${rules}</script>`,
+          `<a id="next" href="${ahead}">b</a>`,
+        ),
+        [ahead]: html(
+          script('data-auto="pageviews"', lite && '?auto=pageviews') +
+            `<script>headlessly.track('Ahead')</script>`,
+        ),
+      }))
+      await t.page.goto(t.site.origin + '/a.html')
+      await sleep(1500)
+      const before = await t.until('path', (rows) => rows.length, "and event in ('page', 'Ahead')")
+      assert.deepEqual(
+        before.map((row) => row.path),
+        ['/a.html'],
+      )
+      await t.page.click('#next')
+      const rows = await t.until(
+        "event, path, json_extract_string(properties, '$.navigation') as how",
+        (rows) => rows.length > 2,
+        "and event in ('page', 'Ahead')",
+      )
+      assert.deepEqual(
+        rows.map((row) => [row.event, row.path, row.how]),
+        [
+          ['page', '/a.html', 'navigate'],
+          ['page', ahead, 'prerender'],
+          ['Ahead', ahead, null],
+        ],
+      )
+    })
+  }
+}
