@@ -55,6 +55,9 @@ type Config struct {
 	// route.
 	Inbound Inbound
 
+	// Tunnel passes on what other vendors' browser SDKs send; nil for no tunnel.
+	Tunnel headlessly.Tunnel
+
 	// Tap shows accepted events to who watches; nil for nobody.
 	Tap *tail.Tap
 

@@ -62,6 +62,10 @@ func (c *Collector) handleRest(ctx *fasthttp.RequestCtx, path string) {
 	case isSettings(path):
 		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.settings(ctx, path) })
 	default:
+		if tenant, rest, kind, ok := tunnelPath(path); ok && c.cfg.Tunnel != nil {
+			c.timed(func() { c.tunnel(ctx, tenant, rest, kind) })
+			return
+		}
 		c.refuse(ctx, newReply(404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"))
 	}
 }

@@ -22,6 +22,8 @@ type counters struct {
 	panics          *metrics.Counter
 	receipts        *metrics.Counter
 	badSignatures   *metrics.Counter
+	tunnelled       *metrics.Counter
+	tunnelFailed    *metrics.Counter
 	seconds         *metrics.Histogram
 	tenants         atomic.Int64 // with a series of their own
 }
@@ -42,6 +44,8 @@ func newCounters(d *door) *counters {
 		panics:          s.NewCounter("headlessly_panics_total"),
 		receipts:        s.NewCounter("headlessly_receipts_total"),
 		badSignatures:   s.NewCounter("headlessly_receipts_unverified_total"),
+		tunnelled:       s.NewCounter("headlessly_tunnel_requests_total"),
+		tunnelFailed:    s.NewCounter("headlessly_tunnel_failures_total"),
 		seconds:         s.NewHistogram("headlessly_ingest_seconds"),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/enrich"
 	"github.com/headlessly/headlessly/collector/listen"
+	"github.com/headlessly/headlessly/forwarders/tunnel"
 	"github.com/headlessly/headlessly/jsclient"
 )
 
@@ -39,6 +40,7 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	c.PickScript = jsclient.Pick
 	c.Log, c.Ready, c.Directory, c.Tap, c.Logger = g.log, g.log.Ready, dir, &g.live.tap, g.logger
 	c.Inbound = inbound{g.connected}
+	c.Tunnel = tunnel.New(tunnel.Config{Tenants: g.store.Tenants, Destinations: g.analytics, AllowPrivate: g.cfg.Egress.AllowPrivate})
 	c.PathPrefix, c.PublicURL, c.TrustedProxies, c.TenantMetrics = g.cfg.PathPrefix, g.cfg.PublicURL, g.cfg.Proxies(), g.cfg.TenantMetrics
 	c.Enrich = enrich.Config{GeoFiles: g.cfg.Geo, SaltFile: filepath.Join(g.cfg.Data, "salt"), Clock: headlessly.SystemClock}
 	c.Metrics = []func(io.Writer){g.writeMetrics, c.Dedupe.WriteMetrics}

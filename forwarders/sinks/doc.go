@@ -14,8 +14,9 @@
 //
 // Routes: /mp/collect, /debug/mp/collect and /g/collect (Google),
 // /api/{project}/envelope/ (Sentry), /batch/, /capture/, /e/, /i/v0/e/ and
-// /i/v1/analytics/events (PostHog), and /hook/… (anything, for generic HTTP
-// destinations).
+// /i/v1/analytics/events (PostHog; also in the forms of posthog-js), with /flags/,
+// /array/ and /static/ that posthog-js asks for, and /hook/… (anything, for
+// generic HTTP destinations).
 //
 // Sinks keep a bounded number of events in memory and nothing on disk.
 package sinks

@@ -20,6 +20,16 @@ type phEvent struct {
 	Properties map[string]json.RawMessage `json:"properties"`
 }
 
+// key is the project key that the event itself names.
+func (e *phEvent) key() string {
+	if own := e.APIKey + e.Token; own != "" {
+		return own
+	}
+	var own string
+	_ = json.Unmarshal(e.Properties["token"], &own) // absent in most
+	return own
+}
+
 func (e *phEvent) visitor() string {
 	if s, ok := e.DistinctID.(string); ok && s != "" {
 		return s
@@ -31,6 +41,11 @@ func (e *phEvent) visitor() string {
 
 // capture takes PostHog's v0 routes, single and batch.
 func (s *Sinks) capture(w http.ResponseWriter, r *http.Request, body []byte) {
+	body, err := unwrap(body)
+	if err != nil {
+		s.refuse(w, PostHog, http.StatusBadRequest, err.Error())
+		return
+	}
 	var b struct {
 		APIKey     string            `json:"api_key"`
 		Token      string            `json:"token"`
@@ -38,11 +53,16 @@ func (s *Sinks) capture(w http.ResponseWriter, r *http.Request, body []byte) {
 		SentAt     string            `json:"sent_at"`
 		Batch      []json.RawMessage `json:"batch"`
 	}
-	if err := json.Unmarshal(body, &b); err != nil {
+	if bytes.HasPrefix(body, []byte{'['}) {
+		err = json.Unmarshal(body, &b.Batch)
+	} else {
+		err = json.Unmarshal(body, &b)
+	}
+	if err != nil {
 		s.refuse(w, PostHog, http.StatusBadRequest, "failed to decode request: "+err.Error())
 		return
 	}
-	if !strings.HasPrefix(r.URL.Path, "/batch") {
+	if b.Batch == nil && !strings.HasPrefix(r.URL.Path, "/batch") {
 		if len(body) > 2<<20 {
 			s.refuse(w, PostHog, http.StatusRequestEntityTooLarge, "body is over 2 MiB")
 			return
@@ -54,6 +74,11 @@ func (s *Sinks) capture(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	key := b.APIKey + b.Token
+	if key == "" && len(b.Batch) > 0 {
+		var first phEvent
+		_ = json.Unmarshal(b.Batch[0], &first) // read again below
+		key = first.key()
+	}
 	if key == "" || strings.HasPrefix(key, "phx_") {
 		s.refuse(w, PostHog, http.StatusUnauthorized, "API key is missing or a personal one")
 		return
@@ -64,7 +89,7 @@ func (s *Sinks) capture(w http.ResponseWriter, r *http.Request, body []byte) {
 			s.refuse(w, PostHog, http.StatusBadRequest, "failed to decode event: "+err.Error())
 			return
 		}
-		if own := events[i].APIKey + events[i].Token; own != "" && own != key {
+		if own := events[i].key(); own != "" && own != key {
 			s.refuse(w, PostHog, http.StatusUnauthorized, "events of different API keys in one request")
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -21,14 +22,14 @@ type item struct {
 
 // envelope takes Sentry's envelopes and refuses what Relay refuses.
 func (s *Sinks) envelope(w http.ResponseWriter, r *http.Request, body []byte) {
-	key, err := sentryKey(r)
+	head, items, broken := splitEnvelope(body)
+	key, err := sentryKey(r, head)
 	if err != nil {
 		s.refuse(w, Sentry, http.StatusForbidden, err.Error())
 		return
 	}
-	head, items, err := splitEnvelope(body)
-	if err != nil {
-		s.refuse(w, Sentry, http.StatusBadRequest, err.Error())
+	if broken != nil {
+		s.refuse(w, Sentry, http.StatusBadRequest, broken.Error())
 		return
 	}
 	if err := checkEnvelope(head, items); err != nil {
@@ -54,9 +55,17 @@ func (s *Sinks) envelope(w http.ResponseWriter, r *http.Request, body []byte) {
 	writeJSON(w, http.StatusOK, map[string]string{"id": id})
 }
 
-// sentryKey finds the public key in the header or the query.
-func sentryKey(r *http.Request) (string, error) {
+// sentryKey finds the public key in the header, the query or the envelope's own
+// dsn; several must agree.
+func sentryKey(r *http.Request, head map[string]any) (string, error) {
 	var found []string
+	if dsn, _ := head["dsn"].(string); dsn != "" {
+		u, err := url.Parse(dsn)
+		if err != nil || u.User.Username() == "" || !strings.HasSuffix(u.Path, "/"+r.PathValue("project")) {
+			return "", errors.New("dsn in the envelope is not this project's")
+		}
+		found = append(found, u.User.Username())
+	}
 	if auth, ok := strings.CutPrefix(r.Header.Get("X-Sentry-Auth"), "Sentry "); ok {
 		for part := range strings.SplitSeq(auth, ",") {
 			if k, v, _ := strings.Cut(strings.TrimSpace(part), "="); k == "sentry_key" && v != "" {
@@ -73,8 +82,10 @@ func sentryKey(r *http.Request) (string, error) {
 	if len(found) == 0 {
 		return "", errors.New("missing authorization information")
 	}
-	if len(found) > 1 && found[0] != found[1] {
-		return "", errors.New("conflicting authorization information")
+	for _, k := range found[1:] {
+		if k != found[0] {
+			return "", errors.New("conflicting authorization information")
+		}
 	}
 	return found[0], nil
 }

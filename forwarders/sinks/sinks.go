@@ -24,6 +24,9 @@ const (
 	Sentry  = "sentry"
 	PostHog = "posthog"
 	Hook    = "hook"
+	// PostHogFiles is what posthog-js asks for besides: flags, configuration
+	// and static files.
+	PostHogFiles = "posthog-files"
 )
 
 // DefaultKeep is how many events are kept.
@@ -99,6 +102,9 @@ func New(cfg Config) *Sinks {
 	}
 	if !cfg.NoV1 {
 		s.route("/i/v1/analytics/events", PostHog, s.captureV1)
+	}
+	for _, path := range []string{"/flags/", "/decide/", "/array/", "/static/", "/api/surveys/{$}", "/api/web_experiments/{$}", "/api/early_access_features/{$}"} {
+		s.route(path, PostHogFiles, s.files)
 	}
 	s.route("/hook/", Hook, s.hook)
 	s.mux.HandleFunc("GET /_/received", s.received)
