@@ -85,6 +85,7 @@ func New(cfg Config) *Plane {
 	for path, h := range cfg.Mount {
 		p.mux.Handle(path, h)
 	}
+	p.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { p.openapi(w, defaultTenant) })
 	p.mux.HandleFunc("GET /debug/pprof/", p.profile)
 	p.mux.HandleFunc("/", p.tenant)
 	return p
@@ -152,15 +153,18 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 // table is what lies below /~{tenant}/ besides the entity types.
 func (p *Plane) table() map[string]func(call, []string) {
 	return map[string]func(call, []string){
-		"sql":        p.sqlRoutes,
-		"status":     p.status,
-		"events":     p.events,
-		"keys":       p.keys,
-		"batch":      p.batch,
-		"hooks":      p.hooks,
-		"export":     p.export,
-		"import":     p.importEntities,
-		"graph":      p.rebuild,
+		"sql":    p.sqlRoutes,
+		"status": p.status,
+		"events": p.events,
+		"keys":   p.keys,
+		"batch":  p.batch,
+		"hooks":  p.hooks,
+		"export": p.export,
+		"import": p.importEntities,
+		"graph":  p.rebuild,
+		"openapi.json": func(c call, _ []string) {
+			c.only(http.MethodGet, func(c call) { p.openapi(c.w, c.tenant) })
+		},
 		"deliveries": p.deliveryRoutes,
 		"replays":    p.replayRoutes,
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/alerts"
 	"github.com/headlessly/headlessly/connectors/analytics"
 	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/hooks"
@@ -73,6 +74,10 @@ type Gateway struct {
 	deps         forwarders.Deps
 	live         live
 
+	alerts        *alerts.Watch
+	metricSources []alerts.Source             // of a tenant's metrics
+	alongside     []func(ctx context.Context) // what else runs until the readers stop
+
 	public, private net.Listener
 
 	// Credentials are those of the default tenant; First says that this start
@@ -107,6 +112,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		g.openForwarding,
 		g.openCollector,
 		g.openHooks,
+		g.openAlerts,
 		g.openControl,
 	} {
 		if err := open(ctx); err != nil {
@@ -288,6 +294,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
 	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
 	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })
+	for _, run := range g.alongside {
+		wg.Go(func() { run(readers) })
+	}
 	wg.Go(func() { g.lake.Maintain(readers) })
 	wg.Go(func() { g.keys.Run(readers) })
 
