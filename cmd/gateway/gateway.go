@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/cmd/telemetry"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/connectors/alerts"
@@ -72,6 +74,8 @@ type Gateway struct {
 	collector    *collector.Collector
 	plane        *control.Plane
 	deps         forwarders.Deps
+	telemetry    *telemetry.Telemetry // nil where it is off
+	opened       atomic.Bool
 	live         live
 
 	alerts        *alerts.Watch
@@ -103,6 +107,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 	}
 	g.onClose(func(context.Context) error { return unlock() })
 	for _, open := range []func(context.Context) error{ // each stands on those before it
+		g.openTelemetry,
 		g.openStore,
 		g.openLog,
 		g.openGraph,
@@ -119,6 +124,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 			return g, err
 		}
 	}
+	g.opened.Store(true)
 	return g, nil
 }
 
@@ -126,6 +132,7 @@ func (g *Gateway) onClose(f func(context.Context) error) { g.close = append(g.cl
 
 // Close closes what is open, last opened first.
 func (g *Gateway) Close(ctx context.Context) error {
+	g.opened.Store(false)
 	var errs []error
 	for i := len(g.close) - 1; i >= 0; i-- {
 		errs = append(errs, g.close[i](ctx))
@@ -197,7 +204,7 @@ func (g *Gateway) openLake(ctx context.Context) (err error) {
 func (g *Gateway) openRouter(context.Context) (err error) {
 	c := forwarders.Default()
 	c.Log, c.Parked, c.Destinations, c.Client = g.log, g.log, g.analytics, g.deps.Client
-	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.live.attempts
+	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.attempts
 	c.Deliveries = g.log
 	for name, t := range g.cfg.Tenants {
 		if err := g.checkDestinations(t.Destinations); err != nil {
@@ -300,7 +307,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.lake.Maintain(readers) })
 	wg.Go(func() { g.keys.Run(readers) })
 
-	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: g.telemetry.Handler(g.plane), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })
 	srv.RegisterOnShutdown(g.hooks.Close)
 	failed := make(chan error, 2)
