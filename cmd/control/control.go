@@ -13,6 +13,7 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/store"
 )
@@ -25,7 +26,8 @@ type Config struct {
 	Store     *store.Store
 	Graph     *graph.Store
 	Hooks     *hooks.Server // of clients that run hooks
-	PublicURL string        // host of $context
+	Handlers  *handlers.Handlers
+	PublicURL string // host of $context
 	// RequestsPerMinute is what one key may ask for; 0 is [DefaultRequests].
 	RequestsPerMinute int
 	// Ended is closed when the gateway stops: streams have no end of their own.

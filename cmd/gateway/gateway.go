@@ -23,8 +23,10 @@ import (
 	"github.com/headlessly/headlessly/connectors/alerts"
 	"github.com/headlessly/headlessly/connectors/analytics"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/lifecycle"
+	"github.com/headlessly/headlessly/connectors/sandbox"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
@@ -63,6 +65,8 @@ type Gateway struct {
 	log          *eventlog.Log
 	graph        *graph.Store
 	hooks        *hooks.Server
+	sandbox      *sandbox.Sandbox
+	handlers     *handlers.Handlers
 	keys         *control.Keys
 	analytics    *analytics.Connector
 	connected    *lifecycle.Connections
@@ -236,7 +240,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, Graph: g.graph, Hooks: g.hooks, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Hooks: g.hooks, Handlers: g.handlers, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
@@ -305,6 +309,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { run(readers) })
 	}
 	wg.Go(func() { g.lake.Maintain(readers) })
+	wg.Go(func() { g.keep(readers, "handlers", g.handlers.Run) })
 	wg.Go(func() { g.keys.Run(readers) })
 
 	srv := &http.Server{Handler: g.telemetry.Handler(g.plane), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
