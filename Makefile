@@ -15,7 +15,7 @@ generate: ## rebuild what is generated and committed (the browser script)
 
 test: deps vet lint nocgo unit js ## everything, with what it needs installed first
 
-deps: ## what the tests need: a browser and the script's development tools
+deps: ## what the tests need: browsers and the script's development tools
 	.ci/deps
 
 vet:
@@ -31,8 +31,8 @@ nocgo: ## without a C compiler everything but SQL builds
 unit: ## Go tests, the end-to-end test in a real browser among them
 	$(GO) test -timeout 20m ./...
 
-js: ## the browser script's own checks
-	cd jsclient && npm run check
+js: ## the browser script's own checks, and the script in three browsers against the gateway's tables
+	cd jsclient && npm run check && npm run browsers
 
 e2e: deps ## only the end-to-end test
 	$(GO) test -count=1 -v ./cmd/e2e

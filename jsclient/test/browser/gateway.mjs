@@ -60,12 +60,13 @@ export const startGateway = async () => {
     port,
     sql,
     /** Asks until the rows are as wanted; returns them as they are then, or at the end of the wait. */
-    async until(query, wanted, ms = 20000) {
+    async until(query, wanted, ms = 40000) {
       const end = Date.now() + ms
-      for (;;) {
+      // Each question costs the gateway a process: ask less often the longer it takes.
+      for (let pause = 300; ; pause = Math.min(pause * 1.5, 2000)) {
         const rows = await sql(query)
         if (wanted(rows) || Date.now() > end) return rows
-        await sleep(300)
+        await sleep(pause)
       }
     },
     async close() {

@@ -193,7 +193,9 @@ go.onclick = function onGo() { console.warn('about to fail', { n: 1 }); outer(1)
       '/b.html': html(`<script>localStorage.setItem('there', 1)</script>`),
     }))
     await t.page.goto(t.site.origin + '/a.html')
-    await sleep(700)
+    // What moves the button has moved it.
+    await soonTrue(() => t.page.evaluate(`late.style.height === '150px'`))
+    await sleep(300)
     await t.page.evaluate(
       `(window.timed = !('PerformanceEventTiming' in window && 'interactionId' in PerformanceEventTiming.prototype), timed || new PerformanceObserver((list) => { timed ||= list.getEntries().some((entry) => entry.interactionId) }).observe({ type: 'event', buffered: true, durationThreshold: 16 }), 1)`,
     )
