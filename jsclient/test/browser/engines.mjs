@@ -19,6 +19,8 @@ const startPuppeteer = async (name, options) => {
         goto: (url) => page.goto(url),
         evaluate: (expression) => page.evaluate(expression),
         click: (selector) => page.click(selector),
+        /** Without a screen a frame may wait for somebody to look, and with it what the frame would tell. */
+        paint: () => page.screenshot(),
         back: () => page.evaluate('void setTimeout(() => history.back())').then(() => sleep(700)),
         close: () => page.close(),
       }
@@ -133,6 +135,8 @@ const startWebKit = async () => {
             })
             await call('POST', session + '/element/' + Object.values(element)[0] + '/click', {})
           }),
+        // It has a screen.
+        paint: async () => {},
         back: () => inWindow(handle, () => call('POST', session + '/back', {})),
         close: () => inWindow(handle, () => call('DELETE', session + '/window')),
       }

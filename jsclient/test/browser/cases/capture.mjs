@@ -200,6 +200,7 @@ go.onclick = function onGo() { console.warn('about to fail', { n: 1 }); outer(1)
       `(window.timed = !('PerformanceEventTiming' in window && 'interactionId' in PerformanceEventTiming.prototype), timed || new PerformanceObserver((list) => { timed ||= list.getEntries().some((entry) => entry.interactionId) }).observe({ type: 'event', buffered: true, durationThreshold: 16 }), 1)`,
     )
     await t.page.click('#busy')
+    await t.page.paint()
     await soonTrue(() => t.page.evaluate('window.timed'))
     await sleep(500)
     await t.page.evaluate(
