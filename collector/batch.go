@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"context"
 	"sync"
 
 	"github.com/valyala/fastjson"
@@ -27,7 +26,6 @@ type batch struct {
 	ids       dedupe.Batch
 	repeated  int // events that are in the log already
 	visit     visit
-	span      context.Context // of the request
 }
 
 // Work space of a rare large batch stays out of the pool.
@@ -41,7 +39,6 @@ func (b *batch) reset() {
 	b.decoder.common = common{}
 	b.repeated = 0
 	b.request, b.forgotten = enrich.Request{}, nil
-	b.span = nil
 }
 
 type batchPool struct{ p sync.Pool }

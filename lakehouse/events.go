@@ -28,7 +28,9 @@ type EventFilter struct {
 	// CommittedOnly leaves out what is acknowledged and not yet committed.
 	CommittedOnly bool
 
-	fields []string // columns to read, nil for all
+	// Columns are those to read, nil for all; the other fields of an event stay
+	// empty. What the filter looks at must be among them.
+	Columns []string
 }
 
 // Events yields the events that a filter picks, each once, a file at a time
@@ -142,8 +144,8 @@ func (f *EventFilter) committed(ctx context.Context, t *table.Table) iter.Seq2[h
 		slices.SortStableFunc(tasks, func(a, b table.FileScanTask) int { return cmp.Compare(dayOf(a.File), dayOf(b.File)) })
 		for _, task := range tasks {
 			scan := []table.ScanOption{table.WithMaxConcurrency(1)}
-			if f.fields != nil {
-				scan = append(scan, table.WithSelectedFields(f.fields...))
+			if f.Columns != nil {
+				scan = append(scan, table.WithSelectedFields(f.Columns...))
 			}
 			_, records, err := t.Scan(scan...).ReadTasks(ctx, []table.FileScanTask{task})
 			if err != nil {

@@ -36,7 +36,7 @@ func (l *Lake) Identify(ctx context.Context, tenant, user string) (Person, error
 	users, visitors := map[string]bool{user: true}, map[string]bool{}
 	for range identityRounds {
 		before := len(users) + len(visitors)
-		filter := EventFilter{Tenant: tenant, fields: []string{"tenant", "type", "user_id", "anonymous_id", "previous_id", "received_at"}}
+		filter := EventFilter{Tenant: tenant, Columns: []string{"tenant", "type", "user_id", "anonymous_id", "previous_id", "received_at"}}
 		for e, err := range l.Events(ctx, filter) {
 			if err != nil {
 				return Person{}, fmt.Errorf("find the ids of a person: %w", err)
@@ -190,7 +190,7 @@ func (p *Person) rowMatcher(name string, rec arrow.RecordBatch, messages map[str
 // messages are the ids of the person's committed and uncommitted events.
 func (l *Lake) messages(ctx context.Context, p *Person) (map[string]bool, error) {
 	ids := map[string]bool{}
-	filter := EventFilter{Tenant: p.Tenant, fields: []string{"tenant", "message_id", "user_id", "anonymous_id", "previous_id", "received_at"}}
+	filter := EventFilter{Tenant: p.Tenant, Columns: []string{"tenant", "message_id", "user_id", "anonymous_id", "previous_id", "received_at"}}
 	for e, err := range l.Events(ctx, filter) {
 		if err != nil {
 			return nil, err

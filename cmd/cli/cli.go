@@ -74,6 +74,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		replayCommand(stdio),
 		traceCommand(stdio),
 		lakeCommand(stdio),
+		forgetCommand(stdio),
 		logCommand(stdio),
 		graphCommand(stdio),
 		workerCommand(stdio),

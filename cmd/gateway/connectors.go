@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -59,7 +61,8 @@ func (g *Gateway) receipts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	noted := headlessly.SystemClock()
+	finished, stop := g.commitBeside(ctx, readerConnectors)
+	defer stop()
 	for frame, err := range g.log.Read(ctx, done+1) {
 		var gap *headlessly.GapError
 		var corrupt *headlessly.CorruptError
@@ -85,12 +88,40 @@ func (g *Gateway) receipts(ctx context.Context) error {
 				return err
 			}
 		}
-		if now := headlessly.SystemClock(); now.Sub(noted) >= commitEvery {
-			if err := g.log.Commit(ctx, readerConnectors, frame.Seq); err != nil {
-				return err
-			}
-			noted = now
-		}
+		finished.Store(frame.Seq)
 	}
 	return ctx.Err()
+}
+
+// commitBeside commits a reader's place now and then, also while no frame
+// comes: what holds back the log's trimming, or a person's deletion, must not
+// wait for the next one. stop ends it after a last commit.
+func (g *Gateway) commitBeside(ctx context.Context, reader string) (finished *atomic.Uint64, stop func()) {
+	finished = new(atomic.Uint64)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(commitEvery)
+		defer tick.Stop()
+		noted := uint64(0)
+		for {
+			if seq := finished.Load(); seq > noted {
+				err := g.log.Commit(context.WithoutCancel(ctx), reader, seq)
+				if err != nil {
+					g.logger.Warn("gateway.cursor_not_noted", "reader", reader, "error", err)
+				} else {
+					noted = seq
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return finished, func() {
+		cancel()
+		wg.Wait()
+	}
 }

@@ -51,6 +51,13 @@ func (x *Index) Flush(ctx context.Context) error {
 
 // seal begins a new generation and writes the ones before it.
 func (x *Index) seal(ctx context.Context) error {
+	// Whatever departs after this call lands behind the log's end as it is now.
+	// Frames without an id that could be known, such as those of other writers,
+	// must not hold back the log's retention.
+	end, err := x.cfg.Log.Last(ctx)
+	if err != nil {
+		end = 0
+	}
 	fresh := newGeneration(x.now())
 	old := x.view.Load()
 	// Shown to lookups before its first id can land.
@@ -59,7 +66,7 @@ func (x *Index) seal(ctx context.Context) error {
 	x.mu.Lock()
 	// Who departs from now on lands behind this frame; who departed before is
 	// in one of the generations below.
-	cursor := x.seen.Load()
+	cursor := max(x.seen.Load(), end)
 	x.current = fresh
 	x.mu.Unlock()
 	x.fresh.Store(0)

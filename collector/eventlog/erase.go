@@ -62,7 +62,7 @@ func (l *Log) Erase(ctx context.Context, match func(headlessly.Record) bool) (Er
 	for l.slowest() < out.Through {
 		select {
 		case <-ctx.Done():
-			return out, fmt.Errorf("erase log frame %d: a reader has finished only %d: %w", out.Through, l.slowest(), context.Cause(ctx))
+			return out, fmt.Errorf("erase log frame %d: the readers have finished %v: %w", out.Through, l.cursors.all(), context.Cause(ctx))
 		case <-time.After(eraseWait):
 		}
 	}

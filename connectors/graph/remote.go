@@ -42,9 +42,6 @@ type Remote struct {
 // Path is the hook as clients write it: Integration.connecting.
 func (r *Remote) Path() string { return r.Type + "." + r.Hook }
 
-// Verb is the verb of a before hook.
-func (r *Remote) Verb() string { return r.verb }
-
 // EventPattern is the events of an after hook, as [Match] takes them.
 func (r *Remote) EventPattern() string { return r.Type + "." + r.event }
 
@@ -221,7 +218,8 @@ func (s *Store) ForgetRemote(ctx context.Context, tenant, path, name string) err
 		}
 		return s.remotes.gone(ctx, r)
 	}
-	if err := s.Forget(ctx, r.Cursor()); err != nil {
+	d := &durable{s: s, name: r.Cursor()}
+	if err := d.forget(ctx); err != nil {
 		return unavailable(err, "the hook could not be forgotten; try again")
 	}
 	return s.remotes.gone(ctx, r)

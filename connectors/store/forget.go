@@ -26,6 +26,8 @@ type Forget struct {
 	// deletion is under way, and wiped when it is done.
 	Users    []string
 	Visitors []string
+	// Elsewhere are the ids by which each destination knows the person.
+	Elsewhere map[string][]string
 }
 
 // idKind tells the two sorts of id apart.
