@@ -48,6 +48,25 @@ type Destination interface {
 	Deliver(ctx context.Context, batch []Item) []Result
 }
 
+// Reasons, besides those of the gate, for which an event never reaches its
+// destination.
+const (
+	DropBudget  = "budget"  // it was retried for as long as Config.Budget says
+	DropExpired = "expired" // it was parked, and there was no more room
+)
+
+// Reporter is a Destination whose provider wants to be told what it does not
+// get. Safe for concurrent use.
+type Reporter interface {
+	// Dropped notes that the event will not be sent: one of the Skip and Drop
+	// reasons. It does not block.
+	Dropped(e *headlessly.Event, reason string)
+	// Due says whether there is something to tell.
+	Due() bool
+	// Report tells it. It blocks until it has, or ctx is done.
+	Report(ctx context.Context)
+}
+
 // Limits says how a destination wants to be fed.
 type Limits struct {
 	// Items and Bytes bound a batch; Bytes counts the events' binary form.

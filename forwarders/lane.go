@@ -47,6 +47,7 @@ type lane struct {
 	mu       sync.Mutex
 	dest     Destination
 	rules    atomic.Pointer[rules.Set]
+	reports  atomic.Bool // dest is a Reporter
 	limits   Limits
 	version  uint64
 	queue    []*job // in order
@@ -100,6 +101,8 @@ func (l *lane) configure(d headlessly.Destinations, version uint64) bool {
 		dest = misconfigured{err}
 	}
 	l.dest, l.version, l.limits = dest, version, dest.Limits()
+	_, reports := dest.(Reporter)
+	l.reports.Store(reports)
 	l.pace = pace{now: min(2, max(1, l.limits.InFlight)), max: max(1, l.limits.InFlight)}
 	l.rate = nil
 	most := l.limits.PerSecond

@@ -68,6 +68,9 @@ func (r *Router) expire(ctx context.Context, key Key, from place, n int64, fits 
 		if err != nil || !fits(it) {
 			continue
 		}
+		if from == parked {
+			r.droppedItem(key, &it)
+		}
 		if ids = append(ids, it.ID); len(ids) == parkBatch && !flush() {
 			return
 		}

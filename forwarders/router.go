@@ -95,6 +95,7 @@ func (r *Router) Run(ctx context.Context) error {
 	now := r.cfg.Clock()
 	for _, l := range r.all() {
 		l.stop(now)
+		l.report(now, true)
 	}
 	grace := time.AfterFunc(r.cfg.Grace, cancel)
 	r.calls.Wait()
@@ -231,6 +232,7 @@ func (r *Router) plan(groups []group, e *headlessly.Event, size int64, fr *frame
 		g := &groups[at]
 		if reason := gate(k, g.lane.rules.Load(), e); reason != "" {
 			g.lane.count.skip(reason)
+			g.lane.dropped(e, reason)
 			continue
 		}
 		g.jobs = append(g.jobs, &job{event: e, size: size, frame: fr})
@@ -354,6 +356,7 @@ func (r *Router) sweep(ctx context.Context) {
 		now := r.cfg.Clock()
 		for _, l := range r.all() {
 			l.expire(now)
+			l.report(now, false)
 		}
 		r.mu.Lock()
 		for key, l := range r.lanes {

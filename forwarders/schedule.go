@@ -225,6 +225,7 @@ func (s *schedule) offer(ctx context.Context, l *lane, it headlessly.ParkedItem,
 		}
 		if !no.full && l.overBudget(j, s.r.cfg.Clock()) {
 			s.r.budget.add(1, j.size)
+			l.dropped(e, DropBudget)
 			s.r.finish(finish{lane: l, job: j, to: dead, reason: "gave up after " + s.r.cfg.Budget.String() + ": " + it.Reason})
 			return time.Time{}, true
 		}

@@ -102,6 +102,7 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 func (l *lane) toDisk(j *job, now time.Time, after time.Duration, reason string) finish {
 	c := &l.r.cfg
 	if l.overBudget(j, now) {
+		l.dropped(j.event, DropBudget)
 		return finish{job: j, to: dead, reason: "gave up after " + c.Budget.String() + ": " + reason}
 	}
 	wait := backoff(c.ParkedBase, c.ParkedMax, j.attempts/c.Tries, c.Rand)

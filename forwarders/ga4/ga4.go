@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -87,19 +86,13 @@ func (d *Destination) Deliver(ctx context.Context, batch []forwarders.Item) []fo
 	} else {
 		requests = d.browser(batch, now, results)
 	}
-	var wg sync.WaitGroup
-	free := make(chan struct{}, parallel)
-	for _, r := range requests {
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			answer, err := send.Do(ctx, d.deps.Client, &r.Request, now)
-			for _, i := range r.index {
-				results[i] = forwarders.Result{Err: err, Status: answer.Status, Note: answer.Excerpt}
-			}
-		})
-	}
-	wg.Wait()
+	send.Each(len(requests), parallel, func(n int) {
+		r := &requests[n]
+		answer, err := send.Do(ctx, d.deps.Client, &r.Request, now)
+		for _, i := range r.index {
+			results[i] = forwarders.Result{Err: err, Status: answer.Status, Note: answer.Excerpt}
+		}
+	})
 	return results
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/valyala/fastjson"
 )
 
 // Exception is one of an error's chain.
@@ -17,13 +19,13 @@ type Exception struct {
 
 // Frame is one line of a stack.
 type Frame struct {
-	Filename string `json:"filename"`
-	AbsPath  string `json:"abs_path"`
-	Function string `json:"function"`
-	Module   string `json:"module"`
-	Lineno   int    `json:"lineno"`
-	Colno    int    `json:"colno"`
-	InApp    *bool  `json:"in_app"`
+	Filename string
+	AbsPath  string
+	Function string
+	Module   string
+	Lineno   int
+	Colno    int
+	InApp    *bool
 }
 
 // Stack reads an event's error stack: the thrown exception first, then its
@@ -31,21 +33,25 @@ type Frame struct {
 // object's "frames" already stand as Sentry wants them. A stack that is missing
 // or unreadable gives one exception of the event's type and message.
 func Stack(text, errorType, message string) []Exception {
-	var raw []map[string]json.RawMessage
-	if json.Unmarshal([]byte(text), &raw) != nil || len(raw) == 0 {
+	var p fastjson.Parser
+	v, err := p.Parse(text)
+	if err != nil || v.Type() != fastjson.TypeArray || len(v.GetArray()) == 0 {
 		if errorType == "" && message == "" {
 			return nil
 		}
 		return []Exception{{Type: errorType, Value: message}}
 	}
-	out := make([]Exception, 0, len(raw))
-	for _, m := range raw {
-		x := Exception{Type: Text(m["type"]), Value: Text(m["value"]), Module: Text(m["module"])}
+	out := make([]Exception, 0, len(v.GetArray()))
+	for _, m := range v.GetArray() {
+		x := Exception{Type: textOf(m.Get("type")), Value: textOf(m.Get("value")), Module: textOf(m.Get("module"))}
 		if x.Value == "" {
-			x.Value = Text(m["message"])
+			x.Value = textOf(m.Get("message"))
 		}
-		_ = json.Unmarshal(orNull(m["mechanism"]), &x.Mechanism)
-		x.Frames = frames(m["stacktrace"])
+		if o := m.GetObject("mechanism"); o != nil && o.Len() > 0 {
+			x.Mechanism = make(map[string]json.RawMessage, o.Len())
+			o.Visit(func(key []byte, v *fastjson.Value) { x.Mechanism[string(key)] = v.MarshalTo(nil) })
+		}
+		x.Frames = frames(m.Get("stacktrace"))
 		if x.Type == "" && x.Value == "" {
 			x.Type, x.Value = errorType, message
 		}
@@ -54,24 +60,46 @@ func Stack(text, errorType, message string) []Exception {
 	return out
 }
 
-func frames(raw json.RawMessage) []Frame {
-	var list []json.RawMessage
-	turned := json.Unmarshal(orNull(raw), &list) == nil
-	if !turned {
-		var o struct {
-			Frames []json.RawMessage `json:"frames"`
-		}
-		if json.Unmarshal(raw, &o) != nil {
-			return nil
-		}
-		list = o.Frames
+// textOf gives a string or a number as text, "" for anything else.
+func textOf(v *fastjson.Value) string {
+	if v == nil {
+		return ""
 	}
-	var out []Frame
+	switch v.Type() {
+	case fastjson.TypeString:
+		return string(v.GetStringBytes())
+	case fastjson.TypeNumber:
+		return string(v.MarshalTo(nil))
+	}
+	return ""
+}
+
+func frames(v *fastjson.Value) []Frame {
+	if v == nil {
+		return nil
+	}
+	turned := v.Type() == fastjson.TypeArray
+	list := v.GetArray()
+	if !turned {
+		list = v.GetArray("frames")
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]Frame, 0, len(list))
 	for _, r := range list {
-		var f Frame
-		if json.Unmarshal(r, &f) == nil {
-			out = append(out, f)
+		if r.Type() != fastjson.TypeObject {
+			continue
 		}
+		f := Frame{
+			Filename: textOf(r.Get("filename")), AbsPath: textOf(r.Get("abs_path")), Function: textOf(r.Get("function")), Module: textOf(r.Get("module")),
+			Lineno: r.GetInt("lineno"), Colno: r.GetInt("colno"),
+		}
+		if in := r.Get("in_app"); in != nil && (in.Type() == fastjson.TypeTrue || in.Type() == fastjson.TypeFalse) {
+			own := in.Type() == fastjson.TypeTrue
+			f.InApp = &own
+		}
+		out = append(out, f)
 	}
 	if turned {
 		slices.Reverse(out)

@@ -1,6 +1,9 @@
 package posthog
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
@@ -105,43 +108,67 @@ func (c *encoder) exception(e *headlessly.Event) {
 		platform = "custom"
 	}
 	chain := payload.Stack(e.ErrorStack, orText(e.ErrorType, "Error"), e.ErrorMessage)
-	list := make([]map[string]any, 0, len(chain))
-	for _, x := range chain {
-		item := map[string]any{"type": orText(x.Type, "Error"), "value": x.Value}
-		if x.Module != "" {
-			item["module"] = x.Module
+	w := &c.w
+	w.Key("$exception_list")
+	c.taken = append(c.taken, "$exception_list")
+	w.B = append(w.B, '[')
+	for i, x := range chain {
+		if i > 0 {
+			w.B = append(w.B, ',')
 		}
-		mechanism := map[string]any{"handled": e.Type == headlessly.TypeMessage, "synthetic": len(x.Frames) == 0}
-		for k, v := range x.Mechanism {
-			mechanism[k] = v
-		}
-		item["mechanism"] = mechanism
-		if len(x.Frames) > 0 {
-			frames := make([]map[string]any, 0, len(x.Frames))
-			for _, f := range x.Frames {
-				frames = append(frames, frame(f, platform))
-			}
-			item["stacktrace"] = map[string]any{"type": "raw", "frames": frames}
-		}
-		list = append(list, item)
+		w.Open()
+		w.Text("type", orText(x.Type, "Error"))
+		w.Key("value")
+		w.B = payload.AppendString(w.B, x.Value)
+		w.Text("module", x.Module)
+		mechanism(w, &x, e.Type == headlessly.TypeMessage)
+		stacktrace(w, x.Frames, platform)
+		w.Close()
 	}
-	c.value("$exception_list", list)
+	w.B = append(w.B, ']')
 	c.text("$exception_level", e.Level)
 	if own := payload.Fingerprint(e.Fingerprint); len(own) > 0 {
 		c.text("$exception_fingerprint", e.Fingerprint)
 	}
 }
 
-func frame(f payload.Frame, platform string) map[string]any {
-	m := map[string]any{
-		"platform": platform, "filename": orText(f.Filename, f.AbsPath), "function": orText(f.Function, "?"),
-		"in_app": f.InApp == nil || *f.InApp,
+// mechanism says how the exception was caught: as the client says it, else
+// whether somebody handled it and whether it has no stack.
+func mechanism(w *payload.Writer, x *payload.Exception, handled bool) {
+	w.Object("mechanism")
+	if _, told := x.Mechanism["handled"]; !told {
+		w.Bool("handled", handled)
 	}
-	if f.Lineno > 0 {
-		m["lineno"] = f.Lineno
+	if _, told := x.Mechanism["synthetic"]; !told {
+		w.Bool("synthetic", len(x.Frames) == 0)
 	}
-	if f.Colno > 0 {
-		m["colno"] = f.Colno
+	for _, k := range slices.Sorted(maps.Keys(x.Mechanism)) {
+		w.Raw(k, string(x.Mechanism[k]))
 	}
-	return m
+	w.Close()
+}
+
+func stacktrace(w *payload.Writer, frames []payload.Frame, platform string) {
+	if len(frames) == 0 {
+		return
+	}
+	w.Object("stacktrace")
+	w.Text("type", "raw")
+	w.Key("frames")
+	w.B = append(w.B, '[')
+	for i, f := range frames {
+		if i > 0 {
+			w.B = append(w.B, ',')
+		}
+		w.Open()
+		w.Text("platform", platform)
+		w.Text("filename", orText(f.Filename, f.AbsPath))
+		w.Text("function", orText(f.Function, "?"))
+		w.Bool("in_app", f.InApp == nil || *f.InApp)
+		w.Int("lineno", int64(max(0, f.Lineno)))
+		w.Int("colno", int64(max(0, f.Colno)))
+		w.Close()
+	}
+	w.B = append(w.B, ']')
+	w.Close()
 }

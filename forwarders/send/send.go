@@ -1,7 +1,6 @@
 package send
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -52,34 +50,40 @@ type Answer struct {
 // Do sends a request once. The answer is set whenever a status line arrived;
 // err is then of the kind that the status stands for. Without an answer err is
 // Temporary, Unknown or Permanent. It blocks until the answer was read or ctx
-// is done.
+// is done. Redirects are answers like others.
 func Do(ctx context.Context, client *http.Client, r *Request, now time.Time) (Answer, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wrote atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { wrote.Store(true) },
-	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(r.Body))
+	if _, bounded := ctx.Deadline(); !bounded && client.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, client.Timeout)
+		defer cancel()
+	}
+	body := newOutgoing(r.Body)
+	if len(r.Body) == 0 { // then only the headers tell that something was written
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { body.wrote.Store(true) }})
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, http.NoBody)
 	if err != nil {
 		return Answer{}, &headlessly.Permanent{Err: errors.New("destination's URL cannot be read")}
 	}
+	body.attach(req)
 	if r.Header != nil {
 		req.Header = r.Header
 	}
-	res, err := client.Do(req)
+	res, err := roundTrip(client, req)
 	if err != nil {
-		return Answer{}, lost(err, wrote.Load(), r.Secrets)
+		return Answer{}, lost(err, body.wrote.Load(), r.Secrets)
 	}
 	defer func() { _ = res.Body.Close() }()
 	a := Answer{Status: res.StatusCode, Header: res.Header}
-	if !r.NeedBody {
-		patience := time.AfterFunc(bodyPatience, cancel)
+	if res.ContentLength == 0 || res.Body == http.NoBody {
+		return a, Error(a, now)
+	}
+	if !r.NeedBody { // closing it ends the reading
+		patience := time.AfterFunc(bodyPatience, func() { _ = res.Body.Close() })
 		defer patience.Stop()
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
-	a.Body = body
-	a.Excerpt = Clean(string(body[:min(len(body), 4*maxExcerpt)]), r.Secrets)
+	a.Body, err = io.ReadAll(io.LimitReader(res.Body, maxBody))
+	a.Excerpt = Clean(string(a.Body[:min(len(a.Body), 4*maxExcerpt)]), r.Secrets)
 	if err != nil && r.NeedBody && a.Status/100 == 2 {
 		return a, &headlessly.Unknown{Err: fmt.Errorf("status %d, then: %w", a.Status, bare(err, r.Secrets))}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -20,6 +19,8 @@ const (
 	client   = "headlessly/1"
 	parallel = 8 // requests of one batch at once: Sentry takes one event each
 	maxItems = 64
+	// maxSessions is how many sessions Sentry takes in one envelope.
+	maxSessions = 100
 	// maxEvent is Sentry's limit for an event item.
 	maxEvent = 1 << 20
 )
@@ -54,6 +55,7 @@ type Destination struct {
 	deps   forwarders.Deps
 	zip    *payload.Gzip
 	limits limits
+	lost   discarded
 }
 
 // New makes the destination for a project.
@@ -70,32 +72,61 @@ func (d *Destination) Limits() forwarders.Limits {
 	return forwarders.Limits{Items: maxItems, Bytes: 4 << 20, InFlight: 4, Timeout: 30 * time.Second, Idempotent: true}
 }
 
+// unit is what goes into one envelope: an event, or up to a hundred sessions.
+type unit struct {
+	index []int // places in the batch
+	items []item
+}
+
 // Deliver implements forwarders.Destination.
 func (d *Destination) Deliver(ctx context.Context, batch []forwarders.Item) []forwarders.Result {
 	results := make([]forwarders.Result, len(batch))
-	var wg sync.WaitGroup
-	free := make(chan struct{}, parallel)
+	units := make([]unit, 0, len(batch))
+	sessions := unit{}
 	for i := range batch {
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			defer func() { // a panic here would end the process: make it this item's own
-				if p := recover(); p != nil {
-					results[i].Err = &headlessly.Permanent{Err: fmt.Errorf("event cannot be mapped: %T", p)}
-				}
-			}()
-			results[i] = d.one(ctx, batch[i].Event)
-		})
+		if batch[i].Event.Type != headlessly.TypeSession {
+			units = append(units, unit{index: []int{i}})
+			continue
+		}
+		it, err := encode(batch[i].Event)
+		if err != nil {
+			results[i].Err = &headlessly.Permanent{Err: fmt.Errorf("session cannot be encoded: %w", err)}
+			continue
+		}
+		sessions.index, sessions.items = append(sessions.index, i), append(sessions.items, it)
 	}
-	wg.Wait()
+	for len(sessions.index) > 0 {
+		n := min(len(sessions.index), maxSessions)
+		units = append(units, unit{sessions.index[:n], sessions.items[:n]})
+		sessions = unit{sessions.index[n:], sessions.items[n:]}
+	}
+	send.Each(len(units), parallel, func(n int) {
+		u := units[n]
+		defer func() { // a panic here would end the process: make it this unit's own
+			if p := recover(); p != nil {
+				set(results, u.index, forwarders.Result{Err: &headlessly.Permanent{Err: fmt.Errorf("event cannot be mapped: %T", p)}})
+			}
+		}()
+		if u.items == nil {
+			results[u.index[0]] = d.event(ctx, batch[u.index[0]].Event)
+			return
+		}
+		d.sessions(ctx, u, results)
+	})
 	return results
 }
 
-// item is one envelope's content.
+func set(results []forwarders.Result, index []int, r forwarders.Result) {
+	for _, i := range index {
+		results[i] = r
+	}
+}
+
+// item is one of an envelope's.
 type item struct {
-	id       string // of an event, "" for a session
+	id       string // of an event, "" for others
 	kind     string
-	category string // of rate limits
+	category string // of rate limits, "" for what has none
 	payload  []byte
 }
 
@@ -103,42 +134,89 @@ type item struct {
 func encode(e *headlessly.Event) (item, error) {
 	if e.Type == headlessly.TypeSession {
 		b, err := marshalSession(e)
-		return item{kind: "session", category: "session", payload: b}, err
+		return item{kind: "session", category: categorySession, payload: b}, err
 	}
 	c := payload.ReadContext(e.Context)
 	ev := build(e, c)
 	b, err := marshal(ev, e, c)
-	return item{id: string(ev.EventID), kind: "event", category: "error", payload: b}, err
+	return item{id: string(ev.EventID), kind: "event", category: categoryError, payload: b}, err
 }
 
-// one sends one event.
-func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.Result {
-	now := d.deps.Clock()
+// slim encodes an event without what makes it large.
+func slim(e *headlessly.Event) (item, error) {
+	small := *e
+	small.Properties = ""
+	c := payload.ReadContext(e.Context)
+	c.Breadcrumbs, c.Extra = nil, nil
+	ev := build(&small, c)
+	b, err := marshal(ev, &small, c)
+	return item{id: string(ev.EventID), kind: "event", category: categoryError, payload: b}, err
+}
+
+// event sends one event; one that is too large a second time without its
+// breadcrumbs, properties and extra values.
+func (d *Destination) event(ctx context.Context, e *headlessly.Event) forwarders.Result {
 	it, err := encode(e)
 	if err != nil {
 		return forwarders.Result{Err: &headlessly.Permanent{Err: fmt.Errorf("event cannot be encoded: %w", err)}}
 	}
-	if wait := d.limits.wait(it.category, now); wait > 0 {
+	var r forwarders.Result
+	for range 2 {
+		if len(it.payload) > maxEvent {
+			r = forwarders.Result{Err: &headlessly.Permanent{
+				Status: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("event of %d bytes is over sentry's limit of 1 MiB", len(it.payload)),
+			}}
+		} else if r = d.send(ctx, []item{it}); r.Status != http.StatusRequestEntityTooLarge {
+			break
+		}
+		if it, err = slim(e); err != nil {
+			break
+		}
+	}
+	d.refused(r, categoryError, 1)
+	return r
+}
+
+// sessions sends an envelope of sessions, in halves where it is too large.
+func (d *Destination) sessions(ctx context.Context, u unit, results []forwarders.Result) {
+	r := d.send(ctx, u.items)
+	if n := len(u.items) / 2; n > 0 && r.Status == http.StatusRequestEntityTooLarge {
+		d.sessions(ctx, unit{u.index[:n], u.items[:n]}, results)
+		d.sessions(ctx, unit{u.index[n:], u.items[n:]}, results)
+		return
+	}
+	d.refused(r, categorySession, len(u.items))
+	set(results, u.index, r)
+}
+
+// refused counts what Sentry did not want.
+func (d *Destination) refused(r forwarders.Result, category string, n int) {
+	var no *headlessly.Permanent
+	if errors.As(r.Err, &no) {
+		d.lost.add(loss{reasonSend, category}, n, d.deps.Clock())
+	}
+}
+
+// send sends items of one category, within Sentry's limits, and a report of
+// what was discarded along with them.
+func (d *Destination) send(ctx context.Context, items []item) forwarders.Result {
+	now := d.deps.Clock()
+	category := items[0].category
+	if wait := d.limits.wait(category, now); wait > 0 {
 		return forwarders.Result{Err: &headlessly.Temporary{
-			After: wait, Throttled: it.category == "error", Err: errors.New("rate limited by sentry for " + wait.Round(time.Second).String()),
+			After: wait, Throttled: category == categoryError, Err: errors.New("rate limited by sentry for " + wait.Round(time.Second).String()),
 		}}
 	}
-	if len(it.payload) > maxEvent {
-		return forwarders.Result{Err: &headlessly.Permanent{
-			Status: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("event of %d bytes is over sentry's limit of 1 MiB", len(it.payload)),
-		}}
+	counts := d.lost.take()
+	if len(counts) > 0 {
+		if it, err := clientReport(counts, now); err == nil {
+			items = append(items[:len(items):len(items)], it)
+		}
 	}
-	body, err := envelope(d.zip, it, now)
-	if err != nil {
-		return forwarders.Result{Err: &headlessly.Permanent{Err: err}}
+	answer, err := d.post(ctx, items, now)
+	if err != nil && !unknown(err) {
+		d.lost.back(counts, now)
 	}
-	answer, err := send.Do(ctx, d.deps.Client, &send.Request{
-		URL: d.dsn.Endpoint, Body: body, Secrets: []string{d.dsn.Key},
-		Header: http.Header{
-			"Content-Type": {"application/x-sentry-envelope"}, "Content-Encoding": {"gzip"}, "User-Agent": {client},
-			"X-Sentry-Auth": {"Sentry sentry_version=7, sentry_client=" + client + ", sentry_key=" + d.dsn.Key},
-		},
-	}, now)
 	note := answer.Excerpt
 	if why := answer.Header.Get("X-Sentry-Error"); why != "" {
 		note = send.Clean(why, []string{d.dsn.Key})
@@ -147,25 +225,49 @@ func (d *Destination) one(ctx context.Context, e *headlessly.Event) forwarders.R
 		d.limits.read(answer.Status, answer.Header, now)
 		var t *headlessly.Temporary
 		if errors.As(err, &t) && t.Throttled {
-			t.After = max(t.After, d.limits.wait(it.category, now))
-			t.Throttled = d.limits.wait("error", now) > 0 // a limit on sessions does not hold the lane
+			t.After = max(t.After, d.limits.wait(category, now))
+			t.Throttled = d.limits.wait(categoryError, now) > 0 // a limit on sessions does not hold the lane
 		}
 	}
 	return forwarders.Result{Err: err, Status: answer.Status, Note: note}
 }
 
-// envelope frames one item. sent_at is written once, at the moment of sending.
-func envelope(zip *payload.Gzip, it item, now time.Time) ([]byte, error) {
+func unknown(err error) bool {
+	var lost *headlessly.Unknown
+	return errors.As(err, &lost)
+}
+
+// post sends one envelope.
+func (d *Destination) post(ctx context.Context, items []item, now time.Time) (send.Answer, error) {
+	body, err := envelope(d.zip, items, now)
+	if err != nil {
+		return send.Answer{}, &headlessly.Permanent{Err: err}
+	}
+	return send.Do(ctx, d.deps.Client, &send.Request{
+		URL: d.dsn.Endpoint, Body: body, Secrets: []string{d.dsn.Key},
+		Header: http.Header{
+			"Content-Type": {"application/x-sentry-envelope"}, "Content-Encoding": {"gzip"}, "User-Agent": {client},
+			"X-Sentry-Auth": {"Sentry sentry_version=7, sentry_client=" + client + ", sentry_key=" + d.dsn.Key},
+		},
+	}, now)
+}
+
+// envelope frames items. sent_at is written once, at the moment of sending.
+func envelope(zip *payload.Gzip, items []item, now time.Time) ([]byte, error) {
 	fields := map[string]any{
 		"sent_at": now.UTC().Format(time.RFC3339Nano), "sdk": map[string]string{"name": "headlessly", "version": "1"},
 	}
-	if it.id != "" {
-		fields["event_id"] = it.id
+	if items[0].id != "" {
+		fields["event_id"] = items[0].id
 	}
 	head, err := json.Marshal(fields)
 	if err != nil {
 		return nil, fmt.Errorf("encode envelope: %w", err)
 	}
-	line := "\n" + `{"type":"` + it.kind + `","length":` + strconv.Itoa(len(it.payload)) + "}\n"
-	return zip.Compress(head, []byte(line), it.payload, []byte("\n"))
+	parts := [][]byte{head}
+	for _, it := range items {
+		line := "\n" + `{"type":"` + it.kind + `","length":` + strconv.Itoa(len(it.payload)) + "}\n"
+		parts = append(parts, []byte(line), it.payload)
+	}
+	return zip.Compress(append(parts, []byte("\n"))...)
 }
