@@ -1,0 +1,166 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// block is one fenced block of a document.
+type block struct {
+	line     int
+	language string
+	text     string
+}
+
+var fence = regexp.MustCompile("^```([a-z]*)$")
+
+// blocks reads a document's fenced blocks.
+func blocks(t testing.TB, path string) []block {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []block
+	var open *block
+	n := 0
+	for line := range strings.Lines(string(raw)) {
+		n++
+		bare := strings.TrimRight(line, "\r\n")
+		switch m := fence.FindStringSubmatch(bare); {
+		case open == nil && m != nil:
+			if m[1] == "" {
+				t.Errorf("%s:%d: the block names no language", path, n)
+			}
+			open = &block{line: n, language: m[1]}
+		case open != nil && bare == "```":
+			out = append(out, *open)
+			open = nil
+		case open != nil:
+			open.text += line
+		}
+	}
+	if open != nil {
+		t.Errorf("%s:%d: the block has no end", path, open.line)
+	}
+	return out
+}
+
+// reader follows a document, block by block, as its reader does.
+type reader struct {
+	g    *gateway
+	dir  string
+	home string // of the reader, empty at first
+	env  []string
+	// local turns the addresses of the document into those of this run.
+	local *strings.Replacer
+}
+
+// outputs are languages of blocks that show what a command prints, or what a
+// provider sends.
+var outputs = map[string]bool{"text": true, "json": true} //nolint:gochecknoglobals // a constant table
+
+// do carries a block out.
+func (r *reader) do(t testing.TB, b block) (string, error) {
+	t.Helper()
+	text := r.local.Replace(b.text)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	switch b.language {
+	case "sh":
+		return r.run(exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", text))
+	case "sql":
+		return r.run(exec.CommandContext(ctx, binary, "sql", text))
+	case "ts":
+		cmd := program(t, r.g, text)
+		bounded := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
+		bounded.Dir = cmd.Dir
+		return r.run(bounded)
+	case "yaml":
+		file := filepath.Join(r.dir, "headlessly.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		return r.run(exec.CommandContext(ctx, binary, "config", "check", file))
+	case "python":
+		cmd := exec.CommandContext(ctx, python(t), "-c", text)
+		return r.run(cmd)
+	case "html":
+		return "", r.open(ctx, t, text)
+	}
+	return "", fmt.Errorf("nobody knows how to run a block of language %q", b.language)
+}
+
+func (r *reader) run(cmd *exec.Cmd) (string, error) {
+	if cmd.Dir == "" {
+		cmd.Dir = r.dir
+	}
+	cmd.Env = r.env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// open shows a page with the block in its head to a browser, and waits until
+// an event of the page is in the table.
+func (r *reader) open(ctx context.Context, t testing.TB, head string) error {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>doc</title>"+head+"<h1>A page</h1>")
+	}))
+	defer page.Close()
+	cmd := exec.CommandContext(ctx, browser(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--virtual-time-budget=4000", "--dump-dom", page.URL)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("browser: %w\n%.2000s", err, out)
+	}
+	if !poll(func() bool {
+		out, err := r.g.try("sql", "--format", "csv", "select count(*) as n from events where url like '"+page.URL+"%'")
+		return err == nil && !strings.Contains(out, "n\n0")
+	}) {
+		return fmt.Errorf("no event of %s arrived", page.URL)
+	}
+	return nil
+}
+
+// python is the interpreter that the tests' packages are installed for.
+func python(t testing.TB) string {
+	t.Helper()
+	for _, p := range []string{"../../.venv/bin/python", "../../.ci/venv/bin/python", "../../.cache/venv/bin/python"} {
+		if abs, err := filepath.Abs(p); err == nil {
+			if _, err := os.Stat(abs); err == nil {
+				return abs
+			}
+		}
+	}
+	t.Fatal("no Python environment: run make deps")
+	return ""
+}
+
+// follow runs every block of a document in order.
+func follow(t *testing.T, r *reader, path string) {
+	t.Helper()
+	list := blocks(t, path)
+	ran := 0
+	for _, b := range list {
+		if outputs[b.language] {
+			continue
+		}
+		ran++
+		if out, err := r.do(t, b); err != nil {
+			t.Fatalf("%s:%d: %v\n%s\nprinted\n%s", path, b.line, err, b.text, out)
+		}
+	}
+	if ran == 0 {
+		t.Errorf("%s has no block that runs", path)
+	}
+}
