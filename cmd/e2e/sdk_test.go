@@ -65,7 +65,7 @@ func program(t testing.TB, g *gateway, text string) *exec.Cmd {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(root, "node_modules/.bin/tsx"), file)
+	cmd := exec.Command("node", "--import", "tsx", file) // not the tsx command: a kill would leave its child
 	cmd.Dir, cmd.Env = dir, g.environment(t)
 	return cmd
 }
