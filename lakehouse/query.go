@@ -25,6 +25,9 @@ type QueryOptions struct {
 	CommittedOnly bool
 	// AsOf reads the tables as they were then; it implies CommittedOnly.
 	AsOf time.Time
+	// Args are the values of the statement's parameters (? or $1): texts,
+	// numbers, truth values or nil.
+	Args []any
 }
 
 // QueryError is a query that was refused or failed. Code is stable and
@@ -108,7 +111,7 @@ func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryL
 		return nil, err
 	}
 	req := wire.Request{
-		Tables: tables, Views: views(), SQL: sql,
+		Tables: tables, Views: views(), SQL: sql, Args: opts.Args,
 		Result: filepath.Join(dir, "result.parquet"), Temp: filepath.Join(dir, "spill"),
 		Limits: wire.Limits{
 			MemoryBytes: limits.MemoryBytes, TempBytes: limits.TempBytes, ResultBytes: limits.ResultBytes, MaxRows: limits.MaxRows,

@@ -12,6 +12,11 @@ import (
 // Query is the body of POST /~{tenant}/sql.
 type Query struct {
 	SQL string `json:"sql"`
+	// Parameters are the values that stand for ? or $1 in SQL.
+	Parameters []any `json:"parameters,omitempty"`
+	// AsOf reads the tables as they were at this moment (RFC 3339, or a date);
+	// rows that are not committed yet are left out then.
+	AsOf string `json:"asOf,omitempty"`
 	// Format is one of [Formats]; "" is json.
 	Format string `json:"format,omitempty"`
 	// ID names the query for GET /~{tenant}/sql/{id}, which tells how far it is.
@@ -23,6 +28,19 @@ type Query struct {
 
 	// Progress is told the share that is done, 0 to 1.
 	Progress func(float64) `json:"-"`
+}
+
+// Moment is AsOf as a time, the zero time for the newest state.
+func (q *Query) Moment() (time.Time, error) {
+	if q.AsOf == "" {
+		return time.Time{}, nil
+	}
+	for _, form := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(form, q.AsOf); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("asOf must be a time such as 2026-01-31T12:00:00Z, or a date")
 }
 
 // Formats are the forms of an answer.
@@ -73,6 +91,10 @@ func (p *Plane) sql(c call) {
 	ct, ok := contentType(q.Format)
 	if !ok {
 		writeError(c.w, http.StatusBadRequest, "validation_failed", "format", "format must be "+Formats)
+		return
+	}
+	if _, err := q.Moment(); err != nil {
+		writeError(c.w, http.StatusBadRequest, "validation_failed", "asOf", err.Error())
 		return
 	}
 	ctx := c.r.Context()

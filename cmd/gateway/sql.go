@@ -48,7 +48,12 @@ func DirectSQL(ctx context.Context, data, tenant string, q control.Query, progre
 }
 
 func ask(ctx context.Context, lake *lakehouse.Lake, tenant string, q control.Query, w io.Writer) (err error) {
+	asOf, err := q.Moment()
+	if err != nil {
+		return &control.QueryError{Status: http.StatusBadRequest, Code: lakehouse.CodeInvalid, Message: err.Error()}
+	}
 	rows, err := lake.Query(ctx, tenant, q.SQL, lakehouse.QueryOptions{
+		Args: q.Parameters, AsOf: asOf,
 		MaxRows: q.MaxRows, Timeout: time.Duration(q.TimeoutMs) * time.Millisecond, Progress: q.Progress,
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // progressEvery is how often the parent hears how far a query is.
 const progressEvery = 100 * time.Millisecond
 
-const onlySelect = "only SELECT is allowed here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE)"
+const onlySelect = "only SELECT is allowed here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN)"
 
 var errNotWrapped = errors.New("query does not stand in brackets")
 
@@ -41,9 +41,15 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 			return nil, &wire.Error{Code: wire.CodeFailed, Message: fmt.Sprintf("prepare session: %v", err)}
 		}
 	}
-	cols, fault := s.check(req.SQL)
+	explain, query := explained(req.SQL)
+	cols, fault := s.check(query, req.Args)
 	if fault != nil {
 		return nil, fault
+	}
+	if explain != "" {
+		if cols, err = s.explain(&req, explain+query); err != nil {
+			return nil, classify(err)
+		}
 	}
 	err = s.copy(ctx, req, cols, progress)
 	if errors.Is(err, errNotWrapped) {
@@ -117,7 +123,7 @@ type resultColumn struct {
 }
 
 // check lets DuckDB parse and bind the query, and tells its columns.
-func (s *session) check(query string) ([]resultColumn, *wire.Error) {
+func (s *session) check(query string, args []any) ([]resultColumn, *wire.Error) {
 	if strings.ContainsRune(query, 0) {
 		return nil, &wire.Error{Code: wire.CodeInvalid, Message: "query holds a zero byte"}
 	}
@@ -140,15 +146,23 @@ func (s *session) check(query string) ([]resultColumn, *wire.Error) {
 	if state != duckdb.StateSuccess {
 		return nil, classify(fmt.Errorf("%s", duckdb.PrepareError(stmt)))
 	}
-	if duckdb.PreparedStatementType(stmt) != duckdb.StatementTypeSelect {
+	switch duckdb.PreparedStatementType(stmt) {
+	case duckdb.StatementTypeSelect:
+	default:
 		return nil, &wire.Error{Code: wire.CodeNotSelect, Message: onlySelect}
+	}
+	if err := parameters(stmt, args); err != nil {
+		return nil, err
+	}
+	if len(args) > 0 {
+		return s.columnsWith(query, args)
 	}
 	seen := map[string]int{}
 	cols := make([]resultColumn, duckdb.PreparedStatementColumnCount(stmt))
 	for i := range cols {
 		col := duckdb.IdxT(i)
 		cols[i].name = unique(seen, duckdb.PreparedStatementColumnName(stmt, col))
-		cols[i].shown, cols[i].cast = typeOf(stmt, col)
+		cols[i].shown, cols[i].cast = typeOf(duckdb.PreparedStatementColumnLogicalType(stmt, col))
 	}
 	return cols, nil
 }
@@ -192,6 +206,9 @@ func (s *session) copy(ctx context.Context, req wire.Request, cols []resultColum
 	defer duckdb.DestroyPrepare(&stmt)
 	if duckdb.PrepareExtractedStatement(s.conn, parsed, 0, &stmt) != duckdb.StateSuccess {
 		return errors.New(duckdb.PrepareError(stmt))
+	}
+	if err := bind(stmt, req.Args); err != nil {
+		return err
 	}
 	var res duckdb.Result
 	defer duckdb.DestroyResult(&res)

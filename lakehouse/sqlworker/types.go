@@ -10,8 +10,7 @@ import (
 
 // typeOf names the type of a result column, and what to cast it to where
 // Parquet would change or refuse it.
-func typeOf(stmt duckdb.PreparedStatement, col duckdb.IdxT) (shown, cast string) {
-	lt := duckdb.PreparedStatementColumnLogicalType(stmt, col)
+func typeOf(lt duckdb.LogicalType) (shown, cast string) {
 	defer duckdb.DestroyLogicalType(&lt)
 	if alias := duckdb.LogicalTypeGetAlias(lt); alias == "JSON" {
 		return alias, "VARCHAR"
