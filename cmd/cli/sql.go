@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -27,7 +29,9 @@ func sqlCommand(stdio IO) *cobra.Command {
 	var t target
 	var q control.Query
 	var all bool
-	var timeout time.Duration
+	var timeout, every time.Duration
+	var chart string
+	var parameters []string
 	c := &cobra.Command{
 		Use:   "sql [QUERY]",
 		Short: "Ask SQL of the tenant's own data",
@@ -35,12 +39,36 @@ func sqlCommand(stdio IO) *cobra.Command {
 running gateway or, when none runs, straight over the data folder.
 
 Tables: events, rejected. Views: pageviews, sessions, errors, vitals, identities.
-Without QUERY the text is read from standard input.`,
+Without QUERY the text is read from standard input; on a terminal a prompt opens,
+with history, completion and \\d.`,
 		Example: `  headlessly sql "select event, count(*) from events group by 1 order by 2 desc"
+  headlessly sql --chart bar "select event, count(*) from events group by 1 order by 2 desc limit 10"
+  headlessly sql --chart line --watch 5s "select date_trunc('minute', timestamp), count(*) from events group by 1 order by 1"
+  headlessly sql --param 'Order Completed' "select count(*) from events where event = ?"
+  headlessly sql --as-of 2026-01-31 "select count(*) from events"
   headlessly sql --format csv "select * from errors" > errors.csv
   headlessly sql --format parquet "select * from events" > events.parquet`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
+			if chart != "" && chart != chartBar && chart != chartLine {
+				return usageError{fmt.Errorf("--chart %s: known are bar and line", chart)}
+			}
+			if _, err := q.Moment(); err != nil {
+				return usageError{fmt.Errorf("--as-of: %w", err)}
+			}
+			for _, p := range parameters {
+				q.Parameters = append(q.Parameters, literal(p))
+			}
+			if f, ok := stdio.In.(*os.File); len(a) == 0 && ok && terminal(f) > 0 && terminal(stdio.Out) > 0 {
+				if err := t.resolve(); err != nil {
+					return err
+				}
+				if all {
+					t.everyTenant()
+				}
+				q.TimeoutMs = timeout.Milliseconds()
+				return runPrompt(c.Context(), &t, q, chart, stdio)
+			}
 			if len(a) == 1 {
 				q.SQL = a[0]
 			} else {
@@ -66,15 +94,46 @@ Without QUERY the text is read from standard input.`,
 			if all {
 				t.everyTenant()
 			}
-			return runSQL(c.Context(), &t, q, stdio)
+			if every > 0 {
+				return watchSQL(c.Context(), &t, q, chart, every, stdio)
+			}
+			return answer(c.Context(), &t, q, chart, stdio)
 		},
 	}
 	t.flags(c)
 	c.Flags().StringVar(&q.Format, "format", "table", control.Formats)
 	c.Flags().Int64Var(&q.MaxRows, "max-rows", 0, "most rows of the answer")
 	c.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long")
+	c.Flags().StringArrayVar(&parameters, "param", nil, "value of a parameter (? or $1 in QUERY), once for each; a number, true, false and null are taken as such")
+	c.Flags().StringVar(&q.AsOf, "as-of", "", "read the tables as they were at this time")
+	c.Flags().StringVar(&chart, "chart", "", "draw the answer: bar or line (the first column of numbers, by the first other one)")
+	c.Flags().DurationVar(&every, "watch", 0, "ask again and again, this often (2s), until Ctrl-C")
 	c.Flags().BoolVar(&all, "all-tenants", false, "ask over every tenant (admin key, or the data folder's owner)")
 	return c
+}
+
+// watchSQL asks a query again and again.
+func watchSQL(ctx context.Context, t *target, q control.Query, chart string, every time.Duration, stdio IO) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if terminal(stdio.Out) > 0 {
+			_, _ = fmt.Fprint(stdio.Out, "\x1b[H\x1b[2J") // a clean screen
+		}
+		if err := answer(ctx, t, q, chart, stdio); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // everyTenant turns the target into the admin's view over all tenants.
