@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"sync"
 
 	"github.com/valyala/fastjson"
@@ -26,6 +27,7 @@ type batch struct {
 	ids       dedupe.Batch
 	repeated  int // events that are in the log already
 	visit     visit
+	span      context.Context // of the request
 }
 
 // Work space of a rare large batch stays out of the pool.
@@ -39,6 +41,7 @@ func (b *batch) reset() {
 	b.decoder.common = common{}
 	b.repeated = 0
 	b.request, b.forgotten = enrich.Request{}, nil
+	b.span = nil
 }
 
 type batchPool struct{ p sync.Pool }

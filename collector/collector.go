@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"github.com/headlessly/headlessly"
@@ -57,6 +58,9 @@ type Config struct {
 
 	// Tunnel passes on what other vendors' browser SDKs send; nil for no tunnel.
 	Tunnel headlessly.Tunnel
+
+	// Tracer makes a span of each request; nil makes none.
+	Tracer trace.Tracer
 
 	// Tap shows accepted events to who watches; nil for nobody.
 	Tap *tail.Tap

@@ -16,11 +16,11 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 	}
 	switch path {
 	case "/e":
-		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ingest(ctx, face{}) }) })
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(ctx, func() { c.ingest(ctx, face{}) }) })
 	case "/e/ndjson":
-		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ndjson(ctx) }) })
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(ctx, func() { c.ndjson(ctx) }) })
 	case "/e.gif":
-		c.withCORS(ctx, fasthttp.MethodGet, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.pixel(ctx) }) })
+		c.withCORS(ctx, fasthttp.MethodGet, func(ctx *fasthttp.RequestCtx) { c.timed(ctx, func() { c.pixel(ctx) }) })
 	case "/e/flags":
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) {
 			ctx.SetContentType(contentJSON)
@@ -56,24 +56,24 @@ func (c *Collector) handleRest(ctx *fasthttp.RequestCtx, path string) {
 			c.refuse(ctx, newReply(405, "method_not_allowed", "", "use POST"))
 			return
 		}
-		c.timed(func() { c.receive(ctx, tenant, provider, integration) })
+		c.timed(ctx, func() { c.receive(ctx, tenant, provider, integration) })
 	case segment:
-		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(func() { c.ingest(ctx, f) }) })
+		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(ctx, func() { c.ingest(ctx, f) }) })
 	case isSettings(path):
 		c.get(ctx, func(ctx *fasthttp.RequestCtx) { c.settings(ctx, path) })
 	default:
 		if tenant, rest, kind, ok := tunnelPath(path); ok && c.cfg.Tunnel != nil {
-			c.timed(func() { c.tunnel(ctx, tenant, rest, kind) })
+			c.timed(ctx, func() { c.tunnel(ctx, tenant, rest, kind) })
 			return
 		}
 		c.refuse(ctx, newReply(404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"))
 	}
 }
 
-func (c *Collector) timed(next func()) {
+func (c *Collector) timed(ctx *fasthttp.RequestCtx, next func()) {
 	c.metrics.requests.Inc()
 	start := c.cfg.Clock()
-	next()
+	c.traced(ctx, next)
 	c.metrics.seconds.Update(c.cfg.Clock().Sub(start).Seconds())
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fastjson"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/collector/enrich"
@@ -93,6 +94,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		return
 	}
 	b.request, b.forgotten = c.request(ctx, now, &policy), policy.Forgotten
+	b.span = spanned(ctx)
 	sentAt := int64(0)
 	if root.Type() == fastjson.TypeObject && root.Exists("sentAt") {
 		if fault := instant(&sentAt, root.Get("sentAt"), "sentAt"); fault != nil {
@@ -173,8 +175,12 @@ func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 }
 
 // put appends records in the tenant's turn.
-func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Record) (int64, error) {
+func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Record) (first int64, err error) {
 	size := int64(len(b.data))
+	if c.cfg.Tracer != nil {
+		end := c.span(b.span, "append", attribute.Int("headlessly.records", len(records)), attribute.Int64("headlessly.bytes", size))
+		defer func() { end(err) }()
+	}
 	c.door.toLog.take(&b.visit.toLog, &b.visit.tenant.toLog, size, size)
 	defer c.door.toLog.give(&b.visit.toLog)
 	return c.cfg.Log.Append(ctx, records...)

@@ -189,6 +189,7 @@ func (s *lines) begin() {
 	b.decoder.common.upload = s.upload
 	s.told = 0
 	b.request, b.forgotten = s.c.request(s.ctx, s.c.cfg.Clock(), &s.policy), s.policy.Forgotten
+	b.span = spanned(s.ctx)
 	if s.c.cfg.Dedupe != nil {
 		s.c.cfg.Dedupe.Begin(&b.ids, s.who.tenant)
 	}

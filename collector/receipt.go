@@ -92,6 +92,7 @@ func (c *Collector) receive(ctx *fasthttp.RequestCtx, tenant, provider, integrat
 	wait, cancel := context.WithTimeout(context.Background(), c.cfg.AppendTimeout)
 	defer cancel()
 	b.visit.pause()
+	b.span = spanned(ctx)
 	if _, err := c.put(wait, b, b.build()); err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return

@@ -89,6 +89,7 @@ func (c *Collector) tee(ctx *fasthttp.RequestCtx, tenant, path string, kind tee.
 	if err != nil {
 		return nil, nil, c.readReply(ctx, err)
 	}
+	b.visit.begin(c.door, c.unnamedClient(ctx, &b.visit), len(body))
 	in := tee.Request{
 		Path: path, Query: view(ctx.URI().QueryString()), Body: body, Now: c.cfg.Clock(),
 		Header: func(name string) string { return view(ctx.Request.Header.Peek(name)) },
@@ -119,6 +120,7 @@ func (c *Collector) tee(ctx *fasthttp.RequestCtx, tenant, path string, kind tee.
 		return nil, nil, refusal
 	}
 	if fault != nil && kind.Events() {
+		b.visit.pause()
 		c.keepRejected(ctx, who.tenant, body, newReply(400, "invalid_"+kind.Provider(), "body", fault.Error()))
 	} else if refusal := c.keepTeed(ctx, b, who.tenant, &policy, read.Events); refusal != nil {
 		return nil, nil, refusal

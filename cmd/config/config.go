@@ -51,6 +51,7 @@ type Config struct {
 	Log       Log               `yaml:"log"`
 	Lakehouse Lakehouse         `yaml:"lakehouse"`
 	Egress    Egress            `yaml:"egress"`
+	Telemetry Telemetry         `yaml:"telemetry"`
 	Tenants   map[string]Tenant `yaml:"tenants"`
 }
 
@@ -139,6 +140,25 @@ type S3 struct {
 	SessionToken    headlessly.Secret `yaml:"sessionToken"`
 }
 
+// Telemetry sends traces and metrics to an OpenTelemetry collector over
+// OTLP/HTTP. It is off without an endpoint.
+type Telemetry struct {
+	// Endpoint is the collector's base address (http://127.0.0.1:4318); its
+	// /v1/traces and /v1/metrics are used.
+	Endpoint string `yaml:"endpoint"`
+	// Headers are sent with each export, for a collector that wants a token.
+	Headers map[string]headlessly.Secret `yaml:"headers"`
+	// Service is the service.name that the data goes by.
+	Service string `yaml:"service"`
+	// Sample is the share of requests that are traced, 0 to 1. A client's
+	// traceparent header joins its trace, and does not change the share:
+	// anybody may send one.
+	Sample float64 `yaml:"sample"`
+	// MetricsInterval is the time between exports of the metrics; 0 exports
+	// none.
+	MetricsInterval time.Duration `yaml:"metricsInterval"`
+}
+
 // Egress rules what the gateway may connect to.
 type Egress struct {
 	// AllowPrivate lets destinations be on loopback, private and link-local
@@ -209,6 +229,7 @@ func Default() Config {
 			CommitInterval: 10 * time.Second,
 			CommitSize:     32 << 20, // bounds memory: one batch fills while another is written
 		},
+		Telemetry: Telemetry{Service: "headlessly", Sample: 0.01, MetricsInterval: time.Minute},
 	}
 }
 
@@ -265,6 +286,17 @@ func (c *Config) Validate() error {
 	}
 	if c.Lakehouse.CommitInterval < 100*time.Millisecond {
 		fault("lakehouse.commitInterval", "%s is too short, 100ms at least", c.Lakehouse.CommitInterval)
+	}
+	if t := c.Telemetry; t.Endpoint != "" {
+		if u, err := url.Parse(t.Endpoint); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
+			fault("telemetry.endpoint", "%q must look like http://127.0.0.1:4318", t.Endpoint)
+		}
+	}
+	if s := c.Telemetry.Sample; s < 0 || s > 1 {
+		fault("telemetry.sample", "%g must be from 0 to 1", s)
+	}
+	if i := c.Telemetry.MetricsInterval; i < 0 || i > 0 && i < time.Second {
+		fault("telemetry.metricsInterval", "%s is too short, 1s at least, or 0 for none", i)
 	}
 	if c.Lakehouse.CommitSize < 1<<20 {
 		fault("lakehouse.commitSize", "%s is too small, 1MB at least", c.Lakehouse.CommitSize)

@@ -50,6 +50,7 @@ tenancy: closed
 log: {maxSize: 1KB, replicas: 3}
 trustedProxies: [nowhere]
 tls: {cert: a.pem}
+telemetry: {endpoint: "127.0.0.1:4318", sample: 2, metricsInterval: 1ms}
 lakehouse: {commitInterval: 1ms, commitSize: 5, catalog: {uri: nowhere}, promote: [{property: url, type: string}, {property: x, type: int}], retention: [{table: event, days: 0}]}
 tenants:
   Acme: {}
@@ -62,7 +63,7 @@ tenants:
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
-		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "lakehouse.catalog.uri:", "lakehouse.promote[0].column:", "lakehouse.promote[1].type:", "lakehouse.retention[0].table:", "lakehouse.retention[0].days:", "tenants.Acme:", "tenants.shop.origins[0]:",
+		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "telemetry.endpoint:", "telemetry.sample:", "telemetry.metricsInterval:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "lakehouse.catalog.uri:", "lakehouse.promote[0].column:", "lakehouse.promote[1].type:", "lakehouse.retention[0].table:", "lakehouse.retention[0].days:", "tenants.Acme:", "tenants.shop.origins[0]:",
 		"tenants.shop.destinations.ga.measurementId:", "tenants.shop.destinations.sentry.dsn:", "tenants.shop.destinations.posthog.apiKey:",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/store"
 )
@@ -25,7 +26,8 @@ type Config struct {
 	Store     *store.Store
 	Graph     *graph.Store
 	Hooks     *hooks.Server // of clients that run hooks
-	PublicURL string        // host of $context
+	Handlers  *handlers.Handlers
+	PublicURL string // host of $context
 	// RequestsPerMinute is what one key may ask for; 0 is [DefaultRequests].
 	RequestsPerMinute int
 	// Ended is closed when the gateway stops: streams have no end of their own.
@@ -87,6 +89,7 @@ func New(cfg Config) *Plane {
 	for path, h := range cfg.Mount {
 		p.mux.Handle(path, h)
 	}
+	p.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { p.openapi(w, defaultTenant) })
 	p.mux.HandleFunc("GET /debug/pprof/", p.profile)
 	p.mux.HandleFunc("/", p.tenant)
 	return p
@@ -154,15 +157,18 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 // table is what lies below /~{tenant}/ besides the entity types.
 func (p *Plane) table() map[string]func(call, []string) {
 	return map[string]func(call, []string){
-		"sql":        p.sqlRoutes,
-		"status":     p.status,
-		"events":     p.events,
-		"keys":       p.keys,
-		"batch":      p.batch,
-		"hooks":      p.hooks,
-		"export":     p.export,
-		"import":     p.importEntities,
-		"graph":      p.rebuild,
+		"sql":    p.sqlRoutes,
+		"status": p.status,
+		"events": p.events,
+		"keys":   p.keys,
+		"batch":  p.batch,
+		"hooks":  p.hooks,
+		"export": p.export,
+		"import": p.importEntities,
+		"graph":  p.rebuild,
+		"openapi.json": func(c call, _ []string) {
+			c.only(http.MethodGet, func(c call) { p.openapi(c.w, c.tenant) })
+		},
 		"deliveries": p.deliveryRoutes,
 		"replays":    p.replayRoutes,
 		"forget":     p.forgetRoutes,

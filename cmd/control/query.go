@@ -68,7 +68,7 @@ func reserved(q *graph.Query, name, value string) (known bool, err error) {
 		default:
 			q.Limit = n
 		}
-	case "total":
+	case "withTotal":
 		want, err := strconv.ParseBool(value)
 		if err != nil {
 			return true, badQuery(name, "must be true or false")
@@ -217,7 +217,7 @@ func (r resource) bodyQuery() (graph.Query, error) {
 		Include texts          `json:"include"`
 		Fields  texts          `json:"fields"`
 		AsOf    string         `json:"asOf"`
-		Total   *bool          `json:"total"`
+		Total   *bool          `json:"withTotal"`
 	}
 	q := graph.Query{Type: r.typ.Name}
 	raw, err := io.ReadAll(r.r.Body)
@@ -226,7 +226,7 @@ func (r resource) bodyQuery() (graph.Query, error) {
 	}
 	if len(bytes.TrimSpace(raw)) > 0 {
 		if err := strict(raw, &in); err != nil {
-			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "the body must be an object with filter, sort, limit, offset, cursor, include, fields, asOf, total: " + err.Error()}
+			return q, &graph.Error{Code: graph.CodeInvalidJSON, Field: "body", Message: "the body must be an object with filter, sort, limit, offset, cursor, include, fields, asOf, withTotal: " + err.Error()}
 		}
 	}
 	q.Filter, q.Sort, q.Offset, q.Cursor, q.Include, q.Fields = in.Filter, in.Sort, in.Offset, in.Cursor, in.Include, in.Fields

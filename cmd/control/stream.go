@@ -180,13 +180,15 @@ func (p *Plane) ws(c call, scope *graph.Scope) {
 	if err != nil {
 		return // Accept has answered
 	}
-	defer conn.CloseNow() //nolint:errcheck // closed with a reason below
-	ctx = conn.CloseRead(ctx)
+	defer conn.CloseNow()                 //nolint:errcheck // closed with a reason below
+	open := conn.CloseRead(c.r.Context()) // ends when the client goes, not with the key: the close says why
 	events := p.follow(ctx, c.tenant, q)
 	tick := time.NewTicker(keepAlive)
 	defer tick.Stop()
 	for {
 		select {
+		case <-open.Done():
+			return
 		case it, more := <-events:
 			switch {
 			case !more && p.stopping():
@@ -201,11 +203,11 @@ func (p *Plane) ws(c call, scope *graph.Scope) {
 			case it.data == nil:
 				continue
 			}
-			if !within(ctx, sendTimeout, func(ctx context.Context) error { return conn.Write(ctx, websocket.MessageText, it.data) }) {
+			if !within(open, sendTimeout, func(ctx context.Context) error { return conn.Write(ctx, websocket.MessageText, it.data) }) {
 				return
 			}
 		case <-tick.C:
-			if !within(ctx, sendTimeout, conn.Ping) {
+			if !within(open, sendTimeout, conn.Ping) {
 				return
 			}
 		}

@@ -11,18 +11,23 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/cmd/telemetry"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/eventlog"
+	"github.com/headlessly/headlessly/connectors/alerts"
 	"github.com/headlessly/headlessly/connectors/analytics"
 	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/lifecycle"
+	"github.com/headlessly/headlessly/connectors/sandbox"
 	"github.com/headlessly/headlessly/connectors/store"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
@@ -61,6 +66,8 @@ type Gateway struct {
 	log          *eventlog.Log
 	graph        *graph.Store
 	hooks        *hooks.Server
+	sandbox      *sandbox.Sandbox
+	handlers     *handlers.Handlers
 	keys         *control.Keys
 	analytics    *analytics.Connector
 	connected    *lifecycle.Connections
@@ -72,9 +79,15 @@ type Gateway struct {
 	collector    *collector.Collector
 	plane        *control.Plane
 	deps         forwarders.Deps
+	telemetry    *telemetry.Telemetry // nil where it is off
+	opened       atomic.Bool
 	live         live
 	forgets      forgets
 	known        *dedupe.Index // message ids
+
+	alerts        *alerts.Watch
+	metricSources []alerts.Source             // of a tenant's metrics
+	alongside     []func(ctx context.Context) // what else runs until the readers stop
 
 	public, private net.Listener
 
@@ -101,6 +114,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 	}
 	g.onClose(func(context.Context) error { return unlock() })
 	for _, open := range []func(context.Context) error{ // each stands on those before it
+		g.openTelemetry,
 		g.openStore,
 		g.openLog,
 		g.openGraph,
@@ -110,6 +124,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		g.openForwarding,
 		g.openCollector,
 		g.openHooks,
+		g.openAlerts,
 		g.openForgets,
 		g.openControl,
 	} {
@@ -117,6 +132,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 			return g, err
 		}
 	}
+	g.opened.Store(true)
 	return g, nil
 }
 
@@ -124,6 +140,7 @@ func (g *Gateway) onClose(f func(context.Context) error) { g.close = append(g.cl
 
 // Close closes what is open, last opened first.
 func (g *Gateway) Close(ctx context.Context) error {
+	g.opened.Store(false)
 	var errs []error
 	for i := len(g.close) - 1; i >= 0; i-- {
 		errs = append(errs, g.close[i](ctx))
@@ -195,7 +212,7 @@ func (g *Gateway) openLake(ctx context.Context) (err error) {
 func (g *Gateway) openRouter(context.Context) (err error) {
 	c := forwarders.Default()
 	c.Log, c.Parked, c.Destinations, c.Client = g.log, g.log, g.analytics, g.deps.Client
-	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.live.attempts
+	c.Registry, c.Reader, c.Logger, c.Attempts = all.Registry(), readerRouter, g.logger, g.attempts
 	c.Deliveries = g.log
 	for name, t := range g.cfg.Tenants {
 		if err := g.checkDestinations(t.Destinations); err != nil {
@@ -227,7 +244,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, Graph: g.graph, Hooks: g.hooks, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Forgetting: &g.forgets, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Hooks: g.hooks, Handlers: g.handlers, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Forgetting: &g.forgets, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
@@ -292,11 +309,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
 	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
 	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })
+	for _, run := range g.alongside {
+		wg.Go(func() { run(readers) })
+	}
 	wg.Go(func() { g.lake.Maintain(readers) })
+	wg.Go(func() { g.keep(readers, "handlers", g.handlers.Run) })
 	wg.Go(func() { g.forgets.run(readers) })
 	wg.Go(func() { g.keys.Run(readers) })
 
-	srv := &http.Server{Handler: g.plane, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: g.telemetry.Handler(g.plane), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })
 	srv.RegisterOnShutdown(g.hooks.Close)
 	failed := make(chan error, 2)

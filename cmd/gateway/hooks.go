@@ -1,15 +1,48 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 
 	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
+	"github.com/headlessly/headlessly/connectors/sandbox"
 )
 
-// openHooks makes the server of clients that run hooks in their own processes.
-func (g *Gateway) openHooks(context.Context) error {
+// openHooks makes what runs users' code ready: the server of clients that run
+// hooks in their own processes, the sandbox, and the handlers stored here.
+func (g *Gateway) openHooks(context.Context) (err error) {
 	g.hooks = hooks.New(hooks.Config{Store: g.graph, Authenticate: control.HookCaller(g.store), Logger: g.logger})
 	g.onClose(func(context.Context) error { g.hooks.Close(); return nil })
-	return nil
+	c := sandbox.Default()
+	c.Logger = g.logger
+	g.sandbox = sandbox.New(c)
+	g.onClose(func(context.Context) error { g.sandbox.Close(); return nil })
+	g.handlers, err = handlers.New(handlers.Config{Store: g.graph, Sandbox: g.sandbox, Tenants: g.store.Tenants, Status: g.status, Logger: g.logger})
+	return err
+}
+
+// maxProgramRows bounds what a program's query gives it.
+const maxProgramRows = 10_000
+
+// programSQL answers $.sql: the rows as objects.
+func (g *Gateway) programSQL(ctx context.Context, tenant, sql string) ([]json.RawMessage, error) {
+	var out bytes.Buffer
+	err := g.sql(ctx, tenant, control.Query{SQL: sql, Format: "ndjson", MaxRows: maxProgramRows}, &out)
+	if bad := control.AsQueryError(err); bad != nil {
+		return nil, &graph.Error{Code: graph.Code(bad.Code), Field: "sql", Message: bad.Message}
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows := []json.RawMessage{}
+	for line := range bytes.Lines(out.Bytes()) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			rows = append(rows, json.RawMessage(line))
+		}
+	}
+	return rows, nil
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -44,23 +43,4 @@ func (g *Gateway) writeMetrics(w io.Writer) {
 	}
 	g.deliveryMetrics(p)
 	g.lakeMetrics(p)
-}
-
-// status describes a tenant's health for people and agents.
-func (g *Gateway) status(ctx context.Context, tenant string) (any, error) {
-	s := g.log.Stats()
-	out := map[string]any{
-		"tenant":    tenant,
-		"publicUrl": g.PublicURL(),
-		"ready":     g.log.Ready() == nil,
-		"log":       map[string]any{"lastSequence": s.Last, "storedBytes": s.StoredBytes, "durability": "fsync", "readers": s.Committed},
-	}
-	out["destinations"] = g.deliveryStatus(tenant)
-	out["lakehouse"] = g.lakeStatus()
-	integrations, err := g.connected.Status(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	out["integrations"] = integrations
-	return out, nil
 }

@@ -4,11 +4,13 @@ package all
 import (
 	"github.com/headlessly/headlessly/connectors"
 	"github.com/headlessly/headlessly/connectors/analytics"
+	"github.com/headlessly/headlessly/connectors/stripe"
 )
 
 // Registry gives every connector; one line for each.
 func Registry(a *analytics.Connector) connectors.Registry {
 	return connectors.Registry{
 		a,
+		stripe.New(),
 	}
 }

@@ -220,3 +220,17 @@ func (b *Bench) WaitStatus(t testing.TB, id, status string) *graph.Entity {
 	})
 	return e
 }
+
+// Locked makes a writer safe for several goroutines.
+func Locked(w io.Writer) io.Writer { return &locked{w: w} }
+
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

@@ -44,6 +44,9 @@ type Subscription struct {
 	Name   string
 	Events []string // patterns, as in [Match]
 	Tenant string   // "" for every tenant
+	// From is where a name that is run for the first time starts: behind this
+	// sequence. 0 is now.
+	From uint64
 	// Parked, when set, is told of each event that is parked.
 	Parked func(Parked)
 }
@@ -75,7 +78,10 @@ func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (r
 	if err != nil {
 		return nil, err
 	}
-	now, _ := s.projection.Load().position()
+	now := sub.From
+	if now == 0 {
+		now = s.Seq()
+	}
 	d := &durable{s: s, name: sub.Name, owner: owner}
 	if err := d.begin(ctx, now); err != nil {
 		return nil, err
@@ -89,6 +95,15 @@ func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (r
 		(&reader{durable: d, sub: sub, f: f}).run(run)
 	}()
 	return func() { stop(); <-done }, nil
+}
+
+// Forget removes a subscription's cursor and its parked events. Nobody may run
+// it meanwhile.
+func (s *Store) Forget(ctx context.Context, name string) error {
+	if !readerName.MatchString(name) {
+		return notFound("", "", "there is no hook %q", name)
+	}
+	return (&durable{s: s, name: name}).forget(ctx)
 }
 
 // reader runs one subscription.

@@ -67,7 +67,7 @@ func (b *bulk) add(ctx context.Context, i int, op Op) {
 		b.finish(ctx)
 		changed, err = a.plan(ctx, true)
 	}
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, errBusy) || a.stale(ctx, err) {
 		changed, err = a.plan(ctx, false)
 	}
 	switch {

@@ -20,6 +20,9 @@ func (sc *Scope) Do(ctx context.Context, op Op) (Result, error) {
 func (a *attempt) do(ctx context.Context) (Result, error) {
 	for range conflictsMost {
 		changed, err := a.plan(ctx, false)
+		if a.stale(ctx, err) {
+			continue
+		}
 		if err != nil {
 			return Result{}, err
 		}
@@ -43,6 +46,27 @@ func (a *attempt) do(ctx context.Context) (Result, error) {
 		return a.finish(ctx, seq)
 	}
 	return Result{}, a.tooMany()
+}
+
+// stale says whether a refusal may come from a projection that is behind the
+// log, as another process has written it; once it has caught up, the mutation
+// is planned again.
+func (a *attempt) stale(ctx context.Context, err error) bool {
+	switch CodeOf(err) {
+	case CodeNotFound, CodeConflict, CodeVersionMismatch, CodeValidation:
+	default:
+		return false
+	}
+	if a.fresh {
+		return false
+	}
+	a.fresh = true
+	last, fault := a.s.last(ctx)
+	if at, _ := a.s.projection.Load().position(); fault != nil || at >= last {
+		return false
+	}
+	a.unlock()
+	return a.s.reach(ctx, last) == nil
 }
 
 // lost prepares for another try: the projection must first show what came in

@@ -20,6 +20,7 @@ type attempt struct {
 	id    string
 	chain chain
 
+	fresh   bool   // the projection has caught up with the log since it began
 	eventID string // the same in every try
 	now     *state // what the plan was made on; nil for a new entity
 	doc     []byte // after it

@@ -42,6 +42,9 @@ type Remote struct {
 // Path is the hook as clients write it: Integration.connecting.
 func (r *Remote) Path() string { return r.Type + "." + r.Hook }
 
+// Verb is the verb of a before hook.
+func (r *Remote) Verb() string { return r.verb }
+
 // EventPattern is the events of an after hook, as [Match] takes them.
 func (r *Remote) EventPattern() string { return r.Type + "." + r.event }
 
@@ -218,8 +221,7 @@ func (s *Store) ForgetRemote(ctx context.Context, tenant, path, name string) err
 		}
 		return s.remotes.gone(ctx, r)
 	}
-	d := &durable{s: s, name: r.Cursor()}
-	if err := d.forget(ctx); err != nil {
+	if err := s.Forget(ctx, r.Cursor()); err != nil {
 		return unavailable(err, "the hook could not be forgotten; try again")
 	}
 	return s.remotes.gone(ctx, r)

@@ -54,7 +54,7 @@ func (r *remotes) ask(ctx context.Context, d *Draft) error {
 		if a.Veto != "" {
 			return errors.New(a.Veto)
 		}
-		if err := d.patch(a.Patch); err != nil {
+		if err := d.Patch(a.Patch); err != nil {
 			return err
 		}
 	}
@@ -81,29 +81,38 @@ func (r *remotes) one(ctx context.Context, hook *Remote, d *Draft) (a BeforeAnsw
 	return a, err
 }
 
-// call writes the draft for a remote hook.
-func (d *Draft) call(hook *Remote) ([]byte, error) {
+// MarshalJSON writes the entity as it will be, for hooks outside of this
+// process. Its $version is that of the entity as it stands, 0 for a new one.
+func (d *Draft) MarshalJSON() ([]byte, error) {
 	entity := make(map[string]any, len(d.Fields)+3)
 	for k, v := range d.Fields {
 		entity[k] = v
 	}
 	entity["$id"], entity["$type"], entity["$version"] = d.ID, d.Type, int64(0)
+	if d.Current != nil {
+		entity["$version"] = d.Current.Version
+	}
+	return encode(entity)
+}
+
+// call writes the draft for a remote hook.
+func (d *Draft) call(hook *Remote) ([]byte, error) {
 	c := BeforeCall{Hook: d.Type + "." + hook.Hook, Verb: d.Verb, Actor: d.Actor, EventID: d.EventID, Cause: d.scope.Cause(), Deadline: hook.Deadline.Milliseconds(), Args: d.Args}
 	var err error
 	if d.Current != nil {
-		entity["$version"] = d.Current.Version
 		if c.Current, err = d.Current.MarshalJSON(); err != nil {
 			return nil, err
 		}
 	}
-	if c.Entity, err = encode(entity); err != nil {
+	if c.Entity, err = d.MarshalJSON(); err != nil {
 		return nil, err
 	}
 	return json.Marshal(c)
 }
 
-// patch applies a remote hook's changes.
-func (d *Draft) patch(patch map[string]any) error {
+// Patch applies the changes of a hook outside of this process: nil removes a
+// field. The system's fields and secrets cannot be set.
+func (d *Draft) Patch(patch map[string]any) error {
 	t := d.scope.store.types.byName[d.Type]
 	for k, v := range patch {
 		f := t.fields[k]

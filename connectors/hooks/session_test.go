@@ -83,7 +83,7 @@ func TestWhatIsNotOfTheProtocolEndsTheConnection(t *testing.T) {
 	}
 	c = connect(t, g, "one")
 	_ = c.ws.Write(t.Context(), websocket.MessageText, []byte(`{"type":"answer","callId":"`+strings.Repeat("x", 2<<20)+`"}`)) // it may be cut off in the middle
-	var e websocket.CloseError // or a reset, as the server does not read the rest
+	var e websocket.CloseError                                                                                                // or a reset, as the server does not read the rest
 	if m, err := c.read(); err == nil || errors.As(err, &e) && e.Code != websocket.StatusMessageTooBig {
 		t.Errorf("too long: got %+v, %v", m, err)
 	}

@@ -99,6 +99,9 @@ func (c *Connections) applyEach(ctx context.Context, l *connectors.Link, changes
 			if first.Type == "" && len(rest) > 0 {
 				first, rest = rest[0], rest[1:]
 			}
+			if e := known[keyOf(&changes[i])]; e != nil {
+				first.IfVersion = e.Version // what the plan was made on
+			}
 			if first.Type != "" {
 				ops, steps, of = append(ops, first), append(steps, rest), append(of, i)
 			}
@@ -115,15 +118,16 @@ func (c *Connections) applyEach(ctx context.Context, l *connectors.Link, changes
 				switch code := graph.CodeOf(r.Err); {
 				case code == graph.CodeUnavailable:
 					return r.Err
-				case code == graph.CodeConflict || code == graph.CodeNotFound:
+				case code == graph.CodeConflict || code == graph.CodeNotFound || code == graph.CodeVersionMismatch:
 					if try < applyTries {
 						again = append(again, of[n])
-					} else if code == graph.CodeConflict && ops[n].NewID == "" {
+					} else if code != graph.CodeNotFound && ops[n].NewID == "" {
 						errs[of[n]] = r.Err
 					} // else the entity was deleted here, and stays so
 				case r.Err != nil:
 					errs[of[n]] = r.Err
 				case len(steps[n]) > 0:
+					steps[n][0].IfVersion = r.Entity.Version
 					nextOps, nextSteps, nextOf = append(nextOps, steps[n][0]), append(nextSteps, steps[n][1:]), append(nextOf, of[n])
 				}
 			}
@@ -187,10 +191,18 @@ func (c *Connections) order(ctx context.Context, l *connectors.Link, changes []c
 		e := known[keyOf(ch)]
 		switch {
 		case errs[i] != nil || ch.Type == "":
-		case e == nil && ch.Gone:
+		case e == nil && (ch.Gone || ch.Partial):
 			*ch = connectors.Change{}
-		case e == nil && ch.Origin != "" && c.cfg.Clock().Sub(ch.At) < c.cfg.Grace:
+		case e == nil && ch.Origin != "" && c.cfg.Clock().Sub(ch.Made) < c.cfg.Grace:
 			errs[i] = errEarly
+		case e != nil && c.inFlight(e.ID):
+			errs[i] = errEarly
+		case ch.Stale && ch.Again != nil && !ch.Gone:
+			if e != nil && ch.At.Before(syncedAt(e)) {
+				*ch = connectors.Change{}
+			} else {
+				ask = append(ask, i)
+			}
 		case e == nil && !ch.Fresh && ch.Again != nil:
 			ask = append(ask, i)
 		case e == nil:
@@ -234,7 +246,10 @@ func (c *Connections) askAgain(ctx context.Context, changes []connectors.Change,
 				errs[i] = err
 				return
 			}
-			now.Again = nil
+			now.Again, now.Stale = nil, false
+			if now.Gone && before.Type != "" {
+				now.Type, now.Key, now.ID = before.Type, before.Key, before.ID
+			}
 			changes[i] = now
 		})
 	}
@@ -284,6 +299,9 @@ func (c *Connections) changed(l *connectors.Link, ch *connectors.Change, e *grap
 		return nil
 	}
 	now := e.Fields()
+	if ch.Fit != nil {
+		ch.Fit(now, want)
+	}
 	maps.DeleteFunc(want, func(f string, v any) bool { return same(now[f], v) })
 	return want
 }
@@ -292,6 +310,9 @@ func (c *Connections) changed(l *connectors.Link, ch *connectors.Change, e *grap
 func (c *Connections) plan(l *connectors.Link, ch *connectors.Change, known map[objectKey]*graph.Entity) (first graph.Op, rest []graph.Op, err error) {
 	e := known[keyOf(ch)]
 	at := graph.FormatTime(ch.At.UnixMicro())
+	if e == nil && ch.Gone {
+		return first, nil, nil
+	}
 	if e == nil {
 		args, err := c.wanted(l, ch, known)
 		if err != nil {
@@ -300,7 +321,12 @@ func (c *Connections) plan(l *connectors.Link, ch *connectors.Change, known map[
 		maps.DeleteFunc(args, func(_ string, v any) bool { return v == nil })
 		args[connectors.FieldSyncedAt] = at
 		id, err := c.cfg.Graph.DerivedID(ch.Type, l.ID, ch.Key, ch.ID)
-		return graph.Op{Type: ch.Type, Verb: graph.VerbCreate, NewID: id, Args: args}, nil, err
+		if ch.Steps != nil {
+			for _, s := range ch.Steps(nil, args) {
+				rest = append(rest, graph.Op{Type: ch.Type, Verb: s.Verb, ID: id, Args: pick(args, s.Fields)})
+			}
+		}
+		return graph.Op{Type: ch.Type, Verb: graph.VerbCreate, NewID: id, Args: args}, rest, err
 	}
 	if ch.Gone {
 		return graph.Op{Type: ch.Type, Verb: graph.VerbDelete, ID: e.ID}, nil, nil
@@ -330,6 +356,16 @@ func (c *Connections) plan(l *connectors.Link, ch *connectors.Change, known map[
 	}
 	changed[connectors.FieldSyncedAt] = at
 	return graph.Op{Type: ch.Type, Verb: graph.VerbUpdate, ID: e.ID, Args: changed}, rest, nil
+}
+
+func pick(from map[string]any, names []string) map[string]any {
+	out := map[string]any{}
+	for _, f := range names {
+		if v, ok := from[f]; ok {
+			out[f] = v
+		}
+	}
+	return out
 }
 
 // rejects joins the errors of changes that no retry mends, for people.

@@ -38,6 +38,8 @@ type Connections struct {
 	mu    sync.RWMutex
 	links map[string]*linked // by integration id
 	wake  chan struct{}
+	// flying are entities with a mutation on its way, and until when to wait.
+	flying map[string]time.Time
 
 	syncs sync.WaitGroup
 	slots chan struct{} // bounds the syncs that run at once
@@ -70,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Connections, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Connections{cfg: cfg, links: map[string]*linked{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, syncsAtOnce)}
+	c := &Connections{cfg: cfg, links: map[string]*linked{}, flying: map[string]time.Time{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, syncsAtOnce)}
 	if err := c.handlers(); err != nil {
 		return nil, err
 	}

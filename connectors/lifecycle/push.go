@@ -38,7 +38,11 @@ func (c *Connections) push(ctx context.Context, d *graph.Draft) error {
 	}
 	timed, cancel := context.WithTimeout(connectors.Own(ctx), c.cfg.PushTimeout)
 	defer cancel()
+	c.departs(d.ID)
 	at, err := conn.(connectors.Pusher).Push(timed, l, d)
+	if err != nil || at.IsZero() {
+		c.arrives(d.ID)
+	}
 	if err != nil {
 		return c.answer(l, d.Type, id(d), kind, err)
 	}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -151,7 +152,7 @@ func (c *Connections) pages(ctx context.Context, n *linked, st *store.SyncState)
 				fault = err
 				break
 			}
-			errs, err := c.apply(ctx, l, page.Changes)
+			errs, err := c.applyPage(ctx, l, page.Changes)
 			if err != nil {
 				fault = err
 				break
@@ -188,6 +189,33 @@ func (c *Connections) pages(ctx context.Context, n *linked, st *store.SyncState)
 		}
 		pause = min(2*pause, c.cfg.RetryMax)
 	}
+}
+
+// applyPage applies a page's changes, those of objects of our own making once
+// their mutations are stored.
+func (c *Connections) applyPage(ctx context.Context, l *connectors.Link, changes []connectors.Change) ([]error, error) {
+	errs, err := c.apply(ctx, l, changes)
+	for err == nil {
+		var early []connectors.Change
+		var at []int
+		for i, e := range errs {
+			if errors.Is(e, errEarly) {
+				early, at = append(early, changes[i]), append(at, i)
+			}
+		}
+		if len(early) == 0 {
+			break
+		}
+		if err = c.cfg.Sleep(ctx, c.cfg.RetryBase); err != nil {
+			break
+		}
+		var again []error
+		again, err = c.apply(ctx, l, early)
+		for k, i := range at {
+			errs[i] = again[k]
+		}
+	}
+	return errs, err
 }
 
 // Progress is how an integration does.

@@ -31,6 +31,9 @@ func (c *Connections) handlers() error {
 	done := map[string]bool{}
 	for _, conn := range c.cfg.Registry {
 		for typ, verbs := range conn.Kind().Verbs {
+			if err := g.Settle(typ, c.landed); err != nil {
+				return err
+			}
 			for _, verb := range verbs {
 				if done[typ+"."+verb] {
 					continue

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -53,6 +54,26 @@ func TestABombCostsOneErrorAndNothingElse(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestATenantThatFillsItsShareLeavesRoomForOthers(t *testing.T) {
+	s := start(t, func(c *sandbox.Config) { c.Parallel = 4 })
+	other := &sandbox.GraphHost{Scope: s.other}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var loops sync.WaitGroup
+	for range 6 {
+		loops.Go(func() {
+			_, _ = s.box.Run(ctx, sandbox.Program{Source: `for (;;) {}`, Host: s.host})
+		})
+	}
+	for range 3 {
+		if r, err := s.box.Run(t.Context(), sandbox.Program{Source: `6 * 7`, Host: other}); err != nil || string(r.Value) != "42" {
+			t.Errorf("got %s, %v", r.Value, err)
+		}
+	}
+	cancel()
+	loops.Wait()
 }
 
 func TestALimitOnChangesCountsThemAndKeepsThem(t *testing.T) {

@@ -29,7 +29,7 @@ func (s *Sandbox) start() (*process, error) {
 		return nil, err
 	}
 	p := &process{cmd: exec.Command(argv[0], argv[1:]...), noise: headBuffer{max: maxNoise}, done: make(chan struct{})} //nolint:gosec,noctx // the operator's own binary; it is killed by hand, as it may wait for long
-	p.cmd.Env = []string{"GOMAXPROCS=2"}                                                                               // no secrets, nothing to read
+	p.cmd.Env = []string{"GOMAXPROCS=2"}                                                                                // no secrets, nothing to read
 	p.cmd.Dir = "/"
 	p.cmd.Stderr = &p.noise
 	alone(p.cmd)

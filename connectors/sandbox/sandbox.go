@@ -30,7 +30,7 @@ type Config struct {
 	MaxWrites    int           // of them, those that change something
 	ResultBytes  int           // of a program's value, as JSON
 	ConsoleBytes int           // of what it writes to its console
-	Parallel     int           // programs at the same time; others wait
+	Parallel     int           // programs at the same time; others wait. A tenant has half of them at most
 	Spare        int           // processes that are started ahead
 	Logger       *slog.Logger
 }
@@ -39,7 +39,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Memory: 64 << 20, Timeout: 10 * time.Second, MaxCalls: 1000, MaxWrites: 500, ResultBytes: 256 << 10, ConsoleBytes: 32 << 10,
-		Parallel: max(2, runtime.GOMAXPROCS(0)), Spare: 2, Logger: slog.New(slog.DiscardHandler),
+		Parallel: max(4, 2*runtime.GOMAXPROCS(0)), Spare: 2, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -78,7 +78,7 @@ type Line struct {
 // Result is what a program did.
 type Result struct {
 	Value   json.RawMessage // nil for undefined
-	Draft   json.RawMessage // a handler's first argument after it ran
+	Patch   json.RawMessage // an object: what a handler changed of its first argument or gave back, null for what it removed
 	Console []Line
 	Calls   int
 	Writes  int
@@ -120,9 +120,10 @@ type Sandbox struct {
 	slots chan struct{}
 	spare chan *process
 
-	mu     sync.Mutex
-	closed bool
-	ended  sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool
+	tenants map[string]chan struct{} // slots of each
+	ended   sync.WaitGroup
 }
 
 // New makes a sandbox. It starts no process before the first program runs.
@@ -131,7 +132,7 @@ func New(cfg Config) *Sandbox {
 	if cfg.Logger == nil {
 		cfg.Logger = d.Logger
 	}
-	return &Sandbox{cfg: cfg, slots: make(chan struct{}, max(cfg.Parallel, 1)), spare: make(chan *process, max(cfg.Spare, 0))}
+	return &Sandbox{cfg: cfg, tenants: map[string]chan struct{}{}, slots: make(chan struct{}, max(cfg.Parallel, 1)), spare: make(chan *process, max(cfg.Spare, 0))}
 }
 
 // Close ends the processes that wait for work, and waits for programs under
@@ -186,15 +187,20 @@ func (s *Sandbox) run(ctx context.Context, p Program, kind string) (r Result, er
 	if p.Timeout > 0 {
 		timeout = min(timeout, p.Timeout)
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return r, ctx.Err()
-	}
 	began := time.Now() //nolint:forbidigo // measures how long the program ran, tells no time
 	deadline, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	for _, slots := range []chan struct{}{s.share(p.Host.Tenant()), s.slots} {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-deadline.Done():
+			if ctx.Err() != nil {
+				return r, ctx.Err()
+			}
+			return r, unavailable(errors.New("too many programs are running"))
+		}
+	}
 	req := wire.Request{
 		Kind: kind, Source: p.Source, Tenant: p.Host.Tenant(), Types: shown(p.Host.Types()), Draft: p.Draft, Event: p.Event,
 		Limits: wire.Limits{MemoryBytes: s.cfg.Memory, TimeoutMs: timeout.Milliseconds(), ResultBytes: s.cfg.ResultBytes, ConsoleBytes: s.cfg.ConsoleBytes},
@@ -221,6 +227,18 @@ func (s *Sandbox) run(ctx context.Context, p Program, kind string) (r Result, er
 		return r, unavailable(err)
 	}
 	return r, err
+}
+
+// share is a tenant's slots: one that fills its own leaves room for the others.
+func (s *Sandbox) share(tenant string) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.tenants[tenant]
+	if c == nil {
+		c = make(chan struct{}, max(cap(s.slots)/2, 1))
+		s.tenants[tenant] = c
+	}
+	return c
 }
 
 func unavailable(err error) error {

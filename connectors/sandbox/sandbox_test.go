@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 type setting struct {
 	box   *sandbox.Sandbox
 	scope *graph.Scope
+	other *graph.Scope // of another tenant
 	host  *sandbox.GraphHost
 }
 
@@ -46,7 +47,7 @@ func start(t testing.TB, with func(*sandbox.Config)) *setting {
 	if with != nil {
 		with(&cfg)
 	}
-	s := &setting{box: sandbox.New(cfg), scope: graphtest.Scope(t, store, "acme")}
+	s := &setting{box: sandbox.New(cfg), scope: graphtest.Scope(t, store, "acme"), other: graphtest.Scope(t, store, "other")}
 	t.Cleanup(s.box.Close)
 	s.host = &sandbox.GraphHost{
 		Scope:  s.scope,

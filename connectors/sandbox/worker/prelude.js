@@ -179,6 +179,16 @@
   }
 
   let draft
+  let before
+  // What a handler made of its draft: fields it set, removed (null) or gave back.
+  function changes(given) {
+    if (isObject(given) && given !== draft && !Array.isArray(given)) Object.assign(draft, given)
+    const patch = {}
+    for (const [k, v] of Object.entries(draft)) if (JSON.stringify(v, plain) !== before.get(k)) patch[k] = v ?? null
+    for (const k of before.keys()) if (!(k in draft)) patch[k] = null
+    return patch
+  }
+
   return {
     settle,
     // The completion of a script: a function is called with $, as in `do`'s `async ($) => …`.
@@ -189,6 +199,7 @@
     }),
     handler(f, draftText, eventText) {
       draft = draftText === '' ? undefined : JSON.parse(draftText)
+      before = new Map(Object.entries(draft ?? {}).map(([k, v]) => [k, JSON.stringify(v, plain)]))
       watch(() => f(draft, graph, eventText === '' ? undefined : JSON.parse(eventText)))
     },
     // How it stands: '' while it runs and a call is out, else what is next.
@@ -215,8 +226,9 @@
       }
       if ('error' in ended) return JSON.stringify({ error: describe(ended.error) }, plain)
       let value = ended.value
+      if (draft) return JSON.stringify({ patch: changes(value) }, plain)
       if (Array.isArray(value) && value.hasMore) value = { results: [...value], total: value.total, hasMore: true, cursor: value.cursor }
-      return JSON.stringify({ value, draft }, plain)
+      return JSON.stringify({ value }, plain)
     },
   }
 })

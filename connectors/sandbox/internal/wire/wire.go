@@ -73,7 +73,7 @@ type Down struct {
 // Done is how the program ended.
 type Done struct {
 	Value json.RawMessage `json:"value,omitempty"` // nil for undefined
-	Draft json.RawMessage `json:"draft,omitempty"` // the handler's first argument after it ran
+	Patch json.RawMessage `json:"patch,omitempty"` // what a handler changed of its first argument, or gave back
 	Error *Error          `json:"error,omitempty"`
 }
 

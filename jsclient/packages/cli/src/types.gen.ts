@@ -30,9 +30,13 @@ export const types: Record<string, TypeInfo> = {
       'webhook': { kind: 'secret', list: false, required: false },
       'webhookSecret': { kind: 'secret', list: false, required: false },
       'headers': { kind: 'secret', list: false, required: false },
+      'credentials': { kind: 'secret', list: false, required: false },
       'destinations.ga.apiSecret': { kind: 'secret', list: false, required: false },
       'destinations.sentry.dsn': { kind: 'secret', list: false, required: false },
       'destinations.posthog.apiKey': { kind: 'secret', list: false, required: false },
+      'destinations.http.url': { kind: 'secret', list: false, required: false },
+      'destinations.http.headers': { kind: 'secret', list: false, required: false },
+      'destinations.http.secret': { kind: 'secret', list: false, required: false },
     },
     verbs: {
       create: { event: 'Created', creates: true },
@@ -43,7 +47,7 @@ export const types: Record<string, TypeInfo> = {
       disconnect: { event: 'Disconnected', creates: false },
       sync: { event: 'Synced', creates: false },
     },
-    help: "Integration (platform)\n\nFIELDS  ! required  # indexed  ## unique\n  name                         string\n  slug                         string##\n  description                  string\n  provider                     string!#\n  providerUrl                  string\n  providerLogo                 string\n  category                     Payment | CRM | Marketing | Analytics | Communication | Storage | AI | Other\n  authType                     OAuth2 | ApiKey | Basic | Custom\n  status                       Available | Connected | Active | Syncing | Synced | Errored | Disconnected | ComingSoon | Deprecated#\n  config                       json\n  events                       string[]\n  url                          string\n  destinations                 json\n  lastSyncAt                   time\n  lastSyncCount                int\n  lastSyncDuration             number\n  error                        string\n  errorCount                   int\n  webhookSupport               bool\n  apiBaseUrl                   string\n  apiKey                       secret\n  token                        secret\n  secret                       secret\n  webhook                      secret\n  webhookSecret                secret\n  headers                      secret\n  destinations.ga.apiSecret    secret\n  destinations.sentry.dsn      secret\n  destinations.posthog.apiKey  secret\n\nVERBS\n  create      Integration.Created       before: creating       after: created\n  update      Integration.Updated       before: updating       after: updated\n  delete      Integration.Deleted       before: deleting       after: deleted\n  rollback    Integration.RolledBack    before: rollingBack    after: rolledBack\n  connect     Integration.Connected     before: connecting     after: connected\n  disconnect  Integration.Disconnected  before: disconnecting  after: disconnected\n  sync        Integration.Synced        before: syncing        after: synced\n\nFURTHER EVENTS\n  Syncing, Errored, Recovered\n",
+    help: "Integration (platform)\n\nFIELDS  ! required  # indexed  ## unique\n  name                         string\n  slug                         string##\n  description                  string\n  provider                     string!#\n  providerUrl                  string\n  providerLogo                 string\n  category                     Payment | CRM | Marketing | Analytics | Communication | Storage | AI | Other\n  authType                     OAuth2 | ApiKey | Basic | Custom\n  status                       Available | Connected | Active | Syncing | Synced | Errored | Disconnected | ComingSoon | Deprecated#\n  config                       json\n  events                       string[]\n  url                          string\n  destinations                 json\n  lastSyncAt                   time\n  lastSyncCount                int\n  lastSyncDuration             number\n  error                        string\n  errorCount                   int\n  webhookSupport               bool\n  apiBaseUrl                   string\n  apiKey                       secret\n  token                        secret\n  secret                       secret\n  webhook                      secret\n  webhookSecret                secret\n  headers                      secret\n  credentials                  secret\n  destinations.ga.apiSecret    secret\n  destinations.sentry.dsn      secret\n  destinations.posthog.apiKey  secret\n  destinations.http.url        secret\n  destinations.http.headers    secret\n  destinations.http.secret     secret\n\nVERBS\n  create      Integration.Created       before: creating       after: created\n  update      Integration.Updated       before: updating       after: updated\n  delete      Integration.Deleted       before: deleting       after: deleted\n  rollback    Integration.RolledBack    before: rollingBack    after: rolledBack\n  connect     Integration.Connected     before: connecting     after: connected\n  disconnect  Integration.Disconnected  before: disconnecting  after: disconnected\n  sync        Integration.Synced        before: syncing        after: synced\n\nFURTHER EVENTS\n  Syncing, Errored, Recovered\n",
   },
   Customer: {
     fields: {
@@ -388,6 +392,27 @@ export const types: Record<string, TypeInfo> = {
       notify: { event: 'Notified', creates: false },
     },
     help: "Agent (platform)\n\nFIELDS  ! required  # indexed  ## unique\n  name    string!\n  status  string#\n\nVERBS\n  create    Agent.Created     before: creating     after: created\n  update    Agent.Updated     before: updating     after: updated\n  delete    Agent.Deleted     before: deleting     after: deleted\n  rollback  Agent.RolledBack  before: rollingBack  after: rolledBack\n  notify    Agent.Notified    before: notifying    after: notified\n",
+  },
+  Handler: {
+    fields: {
+      'name': { kind: 'string', list: false, required: true },
+      'description': { kind: 'string', list: false, required: false },
+      'hook': { kind: 'string', list: false, required: true },
+      'phase': { kind: 'enum', list: false, required: false, last: 'after' },
+      'source': { kind: 'string', list: false, required: true },
+      'status': { kind: 'enum', list: false, required: false, last: 'Disabled' },
+      'missing': { kind: 'enum', list: false, required: false, last: 'veto' },
+      'deadlineMs': { kind: 'int', list: false, required: false },
+    },
+    verbs: {
+      create: { event: 'Created', creates: true },
+      update: { event: 'Updated', creates: false },
+      delete: { event: 'Deleted', creates: false },
+      rollback: { event: 'RolledBack', creates: false },
+      enable: { event: 'Enabled', creates: false },
+      disable: { event: 'Disabled', creates: false },
+    },
+    help: "Handler (platform)\n\nFIELDS  ! required  # indexed  ## unique\n  name         string!##\n  description  string\n  hook         string!#\n  phase        before | after\n  source       string!\n  status       Active | Disabled#\n  missing      skip | veto\n  deadlineMs   int\n\nVERBS\n  create    Handler.Created     before: creating     after: created\n  update    Handler.Updated     before: updating     after: updated\n  delete    Handler.Deleted     before: deleting     after: deleted\n  rollback  Handler.RolledBack  before: rollingBack  after: rolledBack\n  enable    Handler.Enabled     before: enabling     after: enabled\n  disable   Handler.Disabled    before: disabling    after: disabled\n",
   },
   Event: {
     fields: {

@@ -9,6 +9,11 @@ export type Agent = sdk.Agent
 /** The verbs, finds and hooks of Agent, for the tenant that the environment names. */
 export const Agent: sdk.EntityTypes['Agent'] = $.Agent
 
+/** A Handler as it is read. */
+export type Handler = sdk.Handler
+/** The verbs, finds and hooks of Handler, for the tenant that the environment names. */
+export const Handler: sdk.EntityTypes['Handler'] = $.Handler
+
 /** An Integration as it is read. */
 export type Integration = sdk.Integration
 /** The verbs, finds and hooks of Integration, for the tenant that the environment names. */

@@ -496,6 +496,32 @@ export interface AgentInput {
   [field: string]: unknown
 }
 
+/** Handler (platform). */
+export interface Handler extends Entity {
+  readonly $type: 'Handler'
+  name: string
+  description?: string
+  hook: string
+  phase?: 'before' | 'after'
+  source: string
+  status?: 'Active' | 'Disabled'
+  missing?: 'skip' | 'veto'
+  deadlineMs?: number
+}
+
+/** What a caller may set of a Handler; unknown fields are kept. */
+export interface HandlerInput {
+  name?: string | null | undefined
+  description?: string | null | undefined
+  hook?: string | null | undefined
+  phase?: 'before' | 'after' | null | undefined
+  source?: string | null | undefined
+  status?: 'Active' | 'Disabled' | null | undefined
+  missing?: 'skip' | 'veto' | null | undefined
+  deadlineMs?: number | null | undefined
+  [field: string]: unknown
+}
+
 /** Event (analytics). */
 export interface Event extends Entity {
   readonly $type: 'Event'
@@ -592,6 +618,7 @@ export interface Entities {
   Deal: Deal
   Ticket: Ticket
   Agent: Agent
+  Handler: Handler
   Event: Event
   Metric: Metric
   ApiKey: ApiKey
@@ -1143,6 +1170,38 @@ export interface AgentType extends EntityType<Agent, AgentInput> {
   notified: AfterHook<Agent>
 }
 
+/** The verbs and hooks of Handler. */
+export interface HandlerType extends EntityType<Handler, HandlerInput> {
+  /** Does Handler.Enabled. */
+  enable: Verb<Handler, HandlerInput>
+  /** Does Handler.Disabled. */
+  disable: Verb<Handler, HandlerInput>
+  /** Before create: may change the draft; a throw vetoes. */
+  creating: BeforeHook<Handler>
+  /** After Handler.Created. */
+  created: AfterHook<Handler>
+  /** Before update: may change the draft; a throw vetoes. */
+  updating: BeforeHook<Handler>
+  /** After Handler.Updated. */
+  updated: AfterHook<Handler>
+  /** Before delete: may change the draft; a throw vetoes. */
+  deleting: BeforeHook<Handler>
+  /** After Handler.Deleted. */
+  deleted: AfterHook<Handler>
+  /** Before rollback: may change the draft; a throw vetoes. */
+  rollingBack: BeforeHook<Handler>
+  /** After Handler.RolledBack. */
+  rolledBack: AfterHook<Handler>
+  /** Before enable: may change the draft; a throw vetoes. */
+  enabling: BeforeHook<Handler>
+  /** After Handler.Enabled. */
+  enabled: AfterHook<Handler>
+  /** Before disable: may change the draft; a throw vetoes. */
+  disabling: BeforeHook<Handler>
+  /** After Handler.Disabled. */
+  disabled: AfterHook<Handler>
+}
+
 /** The verbs and hooks of Event. */
 export interface EventType extends EntityType<Event, EventInput> {
   /** Before create: may change the draft; a throw vetoes. */
@@ -1239,6 +1298,7 @@ export interface EntityTypes {
   Deal: DealType
   Ticket: TicketType
   Agent: AgentType
+  Handler: HandlerType
   Event: EventType
   Metric: MetricType
   ApiKey: ApiKeyType
