@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -234,8 +235,19 @@ func (c *Collector) Handler() fasthttp.RequestHandler {
 				ctx.SetConnectionClose()
 			}
 		}()
+		if folded(ctx.Request.Header.RawHeaders()) {
+			c.refuse(ctx, newReply(400, "bad_request", "", "a header goes on in the next line, which proxies read in different ways"))
+			ctx.SetConnectionClose()
+			return
+		}
 		c.handle(ctx)
 	}
+}
+
+// folded says whether a header has a line that begins with a blank. The server
+// joins such lines; a proxy before it may read a length of its own out of them.
+func folded(raw []byte) bool {
+	return bytes.Contains(raw, []byte("\n ")) || bytes.Contains(raw, []byte("\n\t"))
 }
 
 // Serve answers requests on l until Shutdown.

@@ -165,7 +165,8 @@ func (c *Collector) keepTeed(ctx *fasthttp.RequestCtx, b *batch, tenant string, 
 		c.keepRejected(ctx, tenant, text, refusal)
 		return nil
 	}
-	b.request = c.request(ctx, now, policy)
+	b.request, b.forgotten = c.request(ctx, now, policy), policy.Forgotten
+	b.span = spanned(ctx)
 	if c.cfg.Dedupe != nil {
 		c.cfg.Dedupe.Begin(&b.ids, tenant)
 		defer b.ids.Release()
