@@ -28,6 +28,10 @@ var parts = []part{
 	{"ingest", false, ingest},
 	{"lake", false, lake},
 	{"flood", false, flood},
+	{"zipf", false, zipf},
+	{"slow", false, slow},
+	{"overload", true, overloaded},
+	{"start", true, startup},
 }
 
 func main() {
