@@ -60,9 +60,9 @@ type Answer struct {
 	Note   string // a short printable excerpt, without secrets
 }
 
-// ErrGone means that the endpoint wants no more: deliveries are parked until a
-// replay or a [Box.Resume].
-var ErrGone = errors.New("the receiver answered 410 Gone")
+// ErrGone means that the endpoint wants no more: it gets nothing until a replay
+// or a [Box.Resume].
+var ErrGone = errors.New("the receiver wants no more deliveries")
 
 func (e *Endpoint) timeout() time.Duration {
 	if e.Timeout > 0 {

@@ -51,14 +51,14 @@ func TestAFailedDeliveryIsTriedAgainOnScheduleAndThenParked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d[0].Due.Sub(r.clock.time()); got != pause {
+		if got := d[0].Due.Sub(r.clock.Now()); got != pause {
 			t.Errorf("after attempt %d: got a pause of %s, want %s", i+1, got, pause)
 		}
-		r.clock.forward(pause - time.Second)
+		r.clock.Forward(pause - time.Second)
 		if n := r.to.requests(); n != i+1 {
 			t.Fatalf("got %d requests before its time, want %d", n, i+1)
 		}
-		r.clock.forward(time.Second)
+		r.clock.Forward(time.Second)
 	}
 	r.counts(0, 0, 1)
 	r.until("health is told", func() bool { return r.faults() == "status 503: down" })
@@ -79,7 +79,7 @@ func TestPausesAreSpreadByJitter(t *testing.T) {
 	r.deals("one")
 	r.until("one attempt is on disk", func() bool {
 		d, err := r.Deliveries(t.Context(), "acme", endpointID, outbox.Query{Limit: 1})
-		return err == nil && len(d) == 1 && d[0].Attempts == 1 && d[0].Due.Sub(r.clock.time()) == 33*time.Second
+		return err == nil && len(d) == 1 && d[0].Attempts == 1 && d[0].Due.Sub(r.clock.Now()) == 33*time.Second
 	})
 }
 
@@ -110,8 +110,8 @@ func TestRefusalsAreJudgedByTheirKind(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.wait > 0 && d[0].Due.Sub(r.clock.time()) != c.wait {
-				t.Errorf("got a pause of %s, want %s", d[0].Due.Sub(r.clock.time()), c.wait)
+			if c.wait > 0 && d[0].Due.Sub(r.clock.Now()) != c.wait {
+				t.Errorf("got a pause of %s, want %s", d[0].Due.Sub(r.clock.Now()), c.wait)
 			}
 			n, err := r.Count(t.Context(), "acme", endpointID)
 			if err != nil || (n.Stopped != "") != c.stopped {
@@ -150,9 +150,9 @@ func TestAThrottledEndpointIsHeldBackWithoutCountingAttempts(t *testing.T) {
 	for n := 1; n <= 10; n++ {
 		r.until("the refusal is on disk", func() bool {
 			d, err := r.Deliveries(t.Context(), "acme", endpointID, outbox.Query{Limit: 1})
-			return err == nil && r.to.requests() == n && d[0].Due.Sub(r.clock.time()) == 20*time.Second && d[0].Attempts == 0
+			return err == nil && r.to.requests() == n && d[0].Due.Sub(r.clock.Now()) == 20*time.Second && d[0].Attempts == 0
 		})
-		r.clock.forward(19 * time.Second)
+		r.clock.Forward(19 * time.Second)
 		if n == 10 {
 			r.deals("two", "three") // they wait too
 			r.counts(3, 0, 0)
@@ -160,7 +160,7 @@ func TestAThrottledEndpointIsHeldBackWithoutCountingAttempts(t *testing.T) {
 		if got := r.to.requests(); got != n {
 			t.Fatalf("got %d requests while held back, want %d", got, n)
 		}
-		r.clock.forward(time.Second)
+		r.clock.Forward(time.Second)
 	}
 	r.counts(0, 3, 0)
 }
@@ -234,12 +234,12 @@ func TestAnOrderedEndpointWaitsForItsHead(t *testing.T) {
 		r.until("a failed attempt", func() bool { return r.to.requests() >= 1 })
 		r.counts(3, 0, 0)
 		r.until("next attempt", func() bool {
-			r.clock.forward(pause / 10)
+			r.clock.Forward(pause / 10)
 			return r.to.requests() > n
 		})
 	}
 	r.until("the end", func() bool {
-		r.clock.forward(time.Minute)
+		r.clock.Forward(time.Minute)
 		c, err := r.Count(t.Context(), "acme", endpointID)
 		return err == nil && c.Delivered == 3
 	})
@@ -252,7 +252,7 @@ func TestABatchIsFullOrHasWaited(t *testing.T) {
 	r := start(t, func(_ *outbox.Config, e *outbox.Endpoint) { e.Batch, e.BatchWait = 3, time.Minute })
 	r.deals("1", "2", "3", "4", "5")
 	r.counts(2, 3, 0)
-	r.clock.forward(time.Minute)
+	r.clock.Forward(time.Minute)
 	r.counts(0, 5, 0)
 	if n := r.to.requests(); n != 2 {
 		t.Errorf("got %d requests for 5 events, want 2", n)
@@ -264,9 +264,9 @@ func TestRequestsKeepToTheRate(t *testing.T) {
 	r.deals("1", "2", "3")
 	r.counts(2, 1, 0)
 	for n := int64(2); n <= 3; n++ {
-		r.clock.forward(999 * time.Millisecond)
+		r.clock.Forward(999 * time.Millisecond)
 		r.counts(4-n, n-1, 0)
-		r.clock.forward(time.Millisecond)
+		r.clock.Forward(time.Millisecond)
 		r.counts(3-n, n, 0)
 	}
 }
@@ -309,7 +309,7 @@ func TestADisconnectedEndpointGetsNothingMore(t *testing.T) {
 	}
 	r.counts(0, 0, 1)
 	r.deals("two")
-	r.clock.forward(24 * time.Hour)
+	r.clock.Forward(24 * time.Hour)
 	if n := r.to.requests(); n != 1 {
 		t.Errorf("got %d requests, want 1", n)
 	}

@@ -184,7 +184,7 @@ func (l *lane) feel(err error, o outcome) *string {
 		fault = fmt.Sprintf("status %d: %s", o.answer.Status, fault)
 	}
 	if errors.Is(err, ErrGone) {
-		fault = ErrGone.Error() + ": deliveries are parked until a replay"
+		fault = err.Error() + "; they wait for a replay"
 		l.stopped = fault
 	}
 	fault = clip(fault)
