@@ -77,6 +77,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		forgetCommand(stdio),
 		logCommand(stdio),
 		graphCommand(stdio),
+		webhookCommand(stdio),
 		workerCommand(stdio),
 		sandboxCommand(stdio),
 	)

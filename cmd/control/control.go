@@ -43,6 +43,8 @@ type Config struct {
 	Forgetting Forgetting
 	// Status describes a tenant's health.
 	Status func(ctx context.Context, tenant string) (any, error)
+	// Webhooks answers below …/webhooks; nil for nothing there.
+	Webhooks *Webhooks
 	// Ready is nil while events are accepted.
 	Ready  func() error
 	Logger *slog.Logger
@@ -172,6 +174,7 @@ func (p *Plane) table() map[string]func(call, []string) {
 		"deliveries": p.deliveryRoutes,
 		"replays":    p.replayRoutes,
 		"forget":     p.forgetRoutes,
+		"webhooks":   p.webhooks,
 	}
 }
 

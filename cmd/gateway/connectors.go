@@ -34,7 +34,7 @@ func (g *Gateway) openConnectors(ctx context.Context) (err error) {
 		g.analytics.SetFixed(name, t.Destinations)
 	}
 	c := lifecycle.Default()
-	c.Graph, c.Store, c.Registry, c.PublicURL, c.Logger = g.graph, g.store, all.Registry(g.analytics), g.PublicURL(), g.logger
+	c.Graph, c.Store, c.Registry, c.PublicURL, c.Logger = g.graph, g.store, all.Registry(g.analytics, g.webhooks, g.slack), g.PublicURL(), g.logger
 	c.Client = egress.New(egress.Config{AllowPrivate: g.cfg.Egress.AllowPrivate, MaxAnswer: maxProviderAnswer})
 	if g.connected, err = lifecycle.Open(ctx, c); err != nil {
 		return err

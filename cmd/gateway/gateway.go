@@ -27,8 +27,11 @@ import (
 	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/lifecycle"
+	"github.com/headlessly/headlessly/connectors/outbox"
 	"github.com/headlessly/headlessly/connectors/sandbox"
+	"github.com/headlessly/headlessly/connectors/slack"
 	"github.com/headlessly/headlessly/connectors/store"
+	"github.com/headlessly/headlessly/connectors/webhook"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
 	"github.com/headlessly/headlessly/forwarders/rules"
@@ -71,6 +74,9 @@ type Gateway struct {
 	keys         *control.Keys
 	analytics    *analytics.Connector
 	connected    *lifecycle.Connections
+	outbox       *outbox.Box
+	webhooks     *webhook.Connector
+	slack        *slack.Connector
 	lake         *lakehouse.Lake
 	writer       *lakehouse.Writer
 	entityWriter *lakehouse.Writer // the graph's events
@@ -118,6 +124,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gatew
 		g.openStore,
 		g.openLog,
 		g.openGraph,
+		g.openOutbox,
 		g.openConnectors,
 		g.openLake,
 		g.openRouter,
@@ -244,7 +251,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
-		Store: g.store, Graph: g.graph, Hooks: g.hooks, Handlers: g.handlers, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Forgetting: &g.forgets, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		Store: g.store, Graph: g.graph, Hooks: g.hooks, Handlers: g.handlers, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Webhooks: g.webhookRoutes(), Forgetting: &g.forgets, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)
@@ -307,6 +314,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
 	wg.Go(func() { _ = g.forward.jobs.Run(readers) })
 	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
+	wg.Go(func() { g.keep(readers, "outbox", g.outbox.Run) })
 	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
 	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })
 	for _, run := range g.alongside {

@@ -12,10 +12,11 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 const eventColumns = `e.seq, n.name, e.target, e.version, e.name, e.id, e.actor, e.at, e.cause, e.hops, e.deleted, coalesce(e.data, case when e.version = 1 then e.doc end)`
 
-func scanEvent(r *sql.Rows) (*Event, error) {
+// scanEvent reads a row of eventColumns, and what further columns it has.
+func scanEvent(r *sql.Rows, more ...any) (*Event, error) {
 	e := &Event{}
 	var cause sql.NullString
-	err := r.Scan(&e.Seq, &e.Tenant, &e.Target, &e.Version, &e.Name, &e.ID, &e.Actor, &e.Time, &cause, &e.Hops, &e.Deleted, (*[]byte)(&e.Data))
+	err := r.Scan(append([]any{&e.Seq, &e.Tenant, &e.Target, &e.Version, &e.Name, &e.ID, &e.Actor, &e.Time, &cause, &e.Hops, &e.Deleted, (*[]byte)(&e.Data)}, more...)...)
 	e.Cause = cause.String
 	return e, err
 }

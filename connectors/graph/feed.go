@@ -52,13 +52,11 @@ func (s *Store) News(ctx context.Context, after uint64) error { return s.news(ct
 
 func (s *Store) happenings(ctx context.Context, p *projection, where string, args ...any) (out []*Happened, err error) {
 	err = p.scan(ctx, func(r *sql.Rows) error {
-		e, st := &Event{}, &Entity{}
-		var cause sql.NullString
-		if err := r.Scan(&e.Seq, &e.Tenant, &e.Target, &e.Version, &e.Name, &e.ID, &e.Actor, &e.Time, &cause, &e.Hops, (*[]byte)(&e.Data),
-			&st.CreatedAt, &st.CreatedBy, (*[]byte)(&st.doc)); err != nil {
+		st := &Entity{}
+		e, err := scanEvent(r, &st.CreatedAt, &st.CreatedBy, (*[]byte)(&st.doc))
+		if err != nil {
 			return err
 		}
-		e.Cause = cause.String
 		st.ID, st.Type, st.Tenant, st.Version, st.Seq, st.UpdatedAt, st.context = e.Target, e.EntityType(), e.Tenant, e.Version, e.Seq, e.Time, s.context(e.Tenant)
 		sc, err := s.Scope(e.Tenant, e.Actor)
 		if err != nil {

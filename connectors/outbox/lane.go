@@ -145,10 +145,11 @@ func (l *lane) run(ctx context.Context) {
 		l.health(failing)
 	}
 	for ctx.Err() == nil {
+		before := l.b.cfg.Clock()
 		wait := l.advance(ctx, &sends)
 		var timer <-chan time.Time
 		if wait > 0 {
-			timer = l.b.cfg.After(wait)
+			timer = l.b.cfg.After(wait - l.b.cfg.Clock().Sub(before))
 		}
 		select {
 		case <-ctx.Done():

@@ -28,22 +28,23 @@ type Connector struct {
 	box   *outbox.Box
 	check func(ctx context.Context, url string) error
 
-	mu      sync.Mutex
+	mu      sync.RWMutex
 	senders map[string]*sender // by integration id, for tests by hand
+	takers  map[string]*taker
 }
 
 // New makes the connector over an outbox. check refuses a URL that may not be
 // dialled.
 func New(box *outbox.Box, check func(ctx context.Context, url string) error) *Connector {
-	return &Connector{box: box, check: check, senders: map[string]*sender{}}
+	return &Connector{box: box, check: check, senders: map[string]*sender{}, takers: map[string]*taker{}}
 }
 
 // Kind implements connectors.Connector.
 func (c *Connector) Kind() connectors.Kind {
 	return connectors.Kind{
 		Provider: Provider, Name: "Webhook", Category: "Other", AuthType: "Custom",
-		Secrets: []string{"secret", "headers"},
-		Args:    []string{"url", "events", "timeout", "ordered", "batch", "batchWait", "perSecond", "overlapHours"},
+		Secrets: []string{"secret", "headers", "webhookSecret"},
+		Args:    []string{"url", "events", "timeout", "ordered", "batch", "batchWait", "perSecond", "overlapHours", "inbound"},
 		Many:    true, SecretsOptional: true,
 	}
 }
@@ -51,16 +52,25 @@ func (c *Connector) Kind() connectors.Kind {
 // Validate implements connectors.Connector.
 func (c *Connector) Validate(ctx context.Context, l *connectors.Link) error {
 	var errs []error
-	switch url := l.Text("url"); url {
-	case "":
-		errs = append(errs, fault("url", "is missing: where to post the events, such as https://example.com/hooks/headlessly"))
-	default:
+	in, err := take(l)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	switch url := l.Text("url"); {
+	case url == "" && l.Fields["inbound"] == nil:
+		errs = append(errs, fault("url", "is missing: where to post the events, such as https://example.com/hooks/headlessly; or inbound, to take requests"))
+	case url != "":
 		if err := c.check(ctx, url); err != nil {
 			errs = append(errs, fault("url", "%v", err))
 		}
+		if _, _, err := endpoint(l); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	if _, _, err := endpoint(l); err != nil {
-		errs = append(errs, err)
+	if s := l.Secrets["webhookSecret"]; in != nil && s.Set() {
+		if _, err := signature.Key(s.Reveal()); err != nil {
+			errs = append(errs, fault("webhookSecret", "%v", err))
+		}
 	}
 	if _, err := number(l, "overlapHours", maxOverlapHours); err != nil {
 		errs = append(errs, err)
@@ -78,6 +88,12 @@ func (c *Connector) Validate(ctx context.Context, l *connectors.Link) error {
 // Register implements connectors.Registrar: it makes the secret that was left
 // out, and keeps the former one for a while when it changes.
 func (c *Connector) Register(_ context.Context, l *connectors.Link) error {
+	if l.Fields["inbound"] != nil && !l.Secrets["webhookSecret"].Set() {
+		l.Secrets["webhookSecret"] = headlessly.NewSecret(signature.NewSecret())
+	}
+	if l.Text("url") == "" {
+		return nil
+	}
 	if !l.Secrets["secret"].Set() {
 		l.Secrets["secret"] = headlessly.NewSecret(signature.NewSecret())
 	}
@@ -103,37 +119,56 @@ func (c *Connector) Disconnect(ctx context.Context, l *connectors.Link) error {
 
 // Attach implements connectors.Attacher.
 func (c *Connector) Attach(ctx context.Context, l *connectors.Link) (func(), error) {
-	e, s, err := endpoint(l)
+	in, err := take(l)
 	if err != nil {
 		return nil, err
 	}
-	e.From, e.Health = outbox.Beginning(ctx, l), outbox.Health(ctx, l)
-	if err := c.box.Put(ctx, e); err != nil {
-		return nil, err
+	var s *sender
+	if l.Text("url") != "" {
+		var e outbox.Endpoint
+		if e, s, err = endpoint(l); err != nil {
+			return nil, err
+		}
+		e.From, e.Health = outbox.Beginning(ctx, l), outbox.Health(ctx, l)
+		if err := c.box.Put(ctx, e); err != nil {
+			return nil, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.senders[l.ID] = s
+	c.senders[l.ID], c.takers[l.ID] = s, in
 	return func() {
 		c.box.Detach(l.Tenant, l.ID)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.senders[l.ID] == s {
-			delete(c.senders, l.ID)
-		}
+		delete(c.senders, l.ID)
+		delete(c.takers, l.ID)
 	}, nil
+}
+
+// taker gives what an integration takes; nil for one that takes nothing.
+func (c *Connector) taker(l *connectors.Link) *taker {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.takers[l.ID]
 }
 
 // ErrNotConnected means that an integration is not connected, or no webhook.
 var ErrNotConnected = errors.New("the webhook is not connected")
 
-// Secret gives an endpoint's secret, for the one who sets up the receiver.
-func (c *Connector) Secret(id string) (headlessly.Secret, error) {
-	s := c.sender(id)
-	if s == nil {
-		return headlessly.Secret{}, ErrNotConnected
+// Secrets gives what an integration signs with, for the one who sets up the
+// receiver, and what it verifies with, for the one who sets up the sender. What
+// it does not have is not set.
+func (c *Connector) Secrets(id string) (signs, verifies headlessly.Secret) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if s := c.senders[id]; s != nil {
+		signs = s.secret
 	}
-	return s.secret, nil
+	if t := c.takers[id]; t != nil {
+		verifies = t.secret
+	}
+	return signs, verifies
 }
 
 // Tested is what came of a test.
@@ -173,7 +208,7 @@ func (c *Connector) Test(ctx context.Context, tenant, id string) (Tested, error)
 }
 
 func (c *Connector) sender(id string) *sender {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.senders[id]
 }

@@ -13,6 +13,13 @@
 // {"events":[…]} of such objects. Package signature says how requests are
 // signed and verifies them.
 //
+// With the argument inbound, an integration also takes requests at its inbound
+// URL: verified by Standard Webhooks, by an HMAC in a header of any name, or by
+// a shared secret in a header, and turned into an Event, or into an entity of
+// another type, by expressions over body, headers and query:
+//
+//	{"verify":"hmac","header":"X-Signature","event":{"type":"'order.' + body.status","userId":"body.customer.id","data":"body"}}
+//
 // A secret that is connected over another one rotates: for a day, or
 // overlapHours, requests carry a signature for each.
 package webhook
