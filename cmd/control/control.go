@@ -175,6 +175,7 @@ func (p *Plane) table() map[string]func(call, []string) {
 		"replays":    p.replayRoutes,
 		"forget":     p.forgetRoutes,
 		"webhooks":   p.webhooks,
+		"metrics":    p.metrics,
 	}
 }
 

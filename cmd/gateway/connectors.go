@@ -40,6 +40,7 @@ func (g *Gateway) openConnectors(ctx context.Context) (err error) {
 		return err
 	}
 	g.onClose(func(context.Context) error { return g.connected.Close() })
+	g.metricSources = append(g.metricSources, g.revenueMetrics)
 	return nil
 }
 

@@ -77,6 +77,7 @@ type Gateway struct {
 	outbox       *outbox.Box
 	webhooks     *webhook.Connector
 	slack        *slack.Connector
+	revenue      revenues
 	lake         *lakehouse.Lake
 	writer       *lakehouse.Writer
 	entityWriter *lakehouse.Writer // the graph's events
@@ -316,6 +317,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
 	wg.Go(func() { g.keep(readers, "outbox", g.outbox.Run) })
 	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
+	wg.Go(func() { g.keep(readers, "snapshots", g.snapshots) })
 	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })
 	for _, run := range g.alongside {
 		wg.Go(func() { run(readers) })

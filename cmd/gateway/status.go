@@ -87,9 +87,14 @@ func (g *Gateway) status(ctx context.Context, tenant string) (any, error) {
 			trouble("alert %q: %s is %g, %s %g", a.Name, a.Metric, *a.Value, beyond(a.Direction), a.Threshold)
 		}
 	}
+	money, err := g.revenueNow(ctx, tenant)
+	if err != nil {
+		trouble("the revenue cannot be computed now")
+		g.logger.Warn("gateway.revenue", slog.Any("error", err))
+	}
 	s := g.log.Stats()
 	return map[string]any{
-		"tenant": tenant, "ready": g.log.Ready() == nil, "ok": len(problems) == 0, "problems": problems, "publicUrl": g.PublicURL(),
+		"tenant": tenant, "revenue": money, "ready": g.log.Ready() == nil, "ok": len(problems) == 0, "problems": problems, "publicUrl": g.PublicURL(),
 		"log":          map[string]any{"lastSequence": s.Last, "storedBytes": s.StoredBytes, "durability": "fsync", "readers": s.Committed},
 		"graph":        map[string]any{"position": g.graph.Position()},
 		"destinations": destinations, "integrations": integrations, "lakehouse": g.lakeStatus(), "metrics": metrics, "alerts": watched,
