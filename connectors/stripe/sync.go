@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headlessly/headlessly/connectors"
+	"github.com/headlessly/headlessly/connectors/graph"
 )
 
 // eventsKept is how long Stripe keeps events, with a day to spare.
@@ -26,9 +27,9 @@ type cursor struct {
 	// when the listing began, at Since.
 	Event string `json:"event,omitempty"`
 	Since int64  `json:"since"` // s
-	// Sweep is when a listing began that follows an earlier one: what it did
-	// not show since is gone.
-	Sweep int64 `json:"sweep,omitempty"`
+	// Sweep says that the listing follows an earlier one: what was deleted
+	// between the two has to be found.
+	Sweep bool `json:"sweep,omitempty"`
 }
 
 // phase is one list of the first sync.
@@ -47,6 +48,22 @@ func listed(f func([]byte, bool) (connectors.Change, error)) func([]byte) (conne
 }
 
 const phaseEvents = "events"
+
+// sweeps are the types whose objects can be deleted at Stripe. Each entity is
+// asked for, one by one: lists do not tell what is missing.
+func sweeps() []struct{ phase, typ, key string } {
+	return []struct{ phase, typ, key string }{
+		{"deleted customers", typeCustomer, keyCustomer}, {"deleted products", typeProduct, keyProduct}, {"deleted invoices", typeInvoice, keyInvoice},
+	}
+}
+
+// afterLists is the phase behind the last list.
+func afterLists(cur *cursor) string {
+	if cur.Sweep {
+		return sweeps()[0].phase
+	}
+	return phaseEvents
+}
 
 // phases are the lists of a first sync: what others refer to comes first.
 func phases() []phase {
@@ -76,15 +93,14 @@ func (c *Connector) Sync(ctx context.Context, l *connectors.Link, saved json.Raw
 			stopped = !yield(connectors.Page{Changes: changes, Cursor: raw, Phase: name}, err) || err != nil
 			return !stopped
 		}
-		if err := c.list(ctx, a, &cur, emit); err != nil && !stopped {
-			yield(connectors.Page{}, err)
-			return
-		}
-		if stopped {
-			return
-		}
-		if err := c.events(ctx, a, &cur, emit); err != nil && !stopped {
-			yield(connectors.Page{}, err)
+		for _, step := range []func(context.Context, *client, *cursor, func([]connectors.Change, string) bool) error{c.list, c.sweep, c.events} {
+			if err := step(ctx, a, &cur, emit); err != nil && !stopped {
+				yield(connectors.Page{}, err)
+				return
+			}
+			if stopped {
+				return
+			}
 		}
 	}
 }
@@ -99,7 +115,7 @@ func (c *Connector) begin(ctx context.Context, a *client, saved json.RawMessage)
 		if cur.Phase != phaseEvents || a.l.Clock().Sub(time.Unix(cur.Since, 0)) < eventsKept {
 			return cur, nil
 		}
-		cur = cursor{Sweep: a.l.Clock().Unix()}
+		cur = cursor{Sweep: true}
 	}
 	var newest listing
 	at, err := a.get(ctx, "/v1/events", url.Values{"limit": {"1"}}, &newest)
@@ -116,8 +132,11 @@ func (c *Connector) begin(ctx context.Context, a *client, saved json.RawMessage)
 // list reads what is left of the lists.
 func (c *Connector) list(ctx context.Context, a *client, cur *cursor, emit func([]connectors.Change, string) bool) error {
 	all := phases()
-	for cur.Phase != phaseEvents {
-		n := max(0, slices.IndexFunc(all, func(p phase) bool { return p.name == cur.Phase }))
+	for {
+		n := slices.IndexFunc(all, func(p phase) bool { return p.name == cur.Phase })
+		if n < 0 {
+			return nil
+		}
 		p := all[n]
 		q := url.Values{"limit": {pageSize}}
 		for k, v := range p.query {
@@ -153,11 +172,51 @@ func (c *Connector) list(ctx context.Context, a *client, cur *cursor, emit func(
 			if cur.After = ""; n+1 < len(all) {
 				cur.Phase = all[n+1].name
 			} else {
-				cur.Phase = phaseEvents
+				cur.Phase = afterLists(cur)
 			}
 		}
 		if !emit(changes, p.name) {
 			return nil
+		}
+	}
+}
+
+// sweep asks for the entities whose objects may have been deleted while we did
+// not hear of Stripe's events.
+func (c *Connector) sweep(ctx context.Context, a *client, cur *cursor, emit func([]connectors.Change, string) bool) error {
+	for i, each := range sweeps() {
+		if cur.Phase != each.phase {
+			continue
+		}
+		for {
+			filter := map[string]any{"integration": a.l.ID, each.key: map[string]any{"$gt": cur.After}}
+			if each.typ == typeInvoice {
+				filter["status"] = "Draft" // others stay
+			}
+			page, err := a.l.Graph.Find(ctx, graph.Query{Type: each.typ, Filter: filter, Sort: []string{each.key}, Limit: graph.MaxLimit, NoTotal: true})
+			if err != nil {
+				return err
+			}
+			var changes []connectors.Change
+			for _, e := range page.Results {
+				cur.After = e.Text(each.key)
+				ch := c.again(a, connectors.Change{Type: each.typ, Key: each.key, ID: cur.After, At: a.l.Clock(), Stale: true})
+				changes = append(changes, ch)
+			}
+			if !page.HasMore {
+				cur.After, cur.Phase = "", phaseEvents
+				if i+1 < len(sweeps()) {
+					cur.Phase = sweeps()[i+1].phase
+				} else {
+					cur.Sweep = false
+				}
+			}
+			if !emit(changes, each.phase) {
+				return nil
+			}
+			if !page.HasMore {
+				break
+			}
 		}
 	}
 	return nil

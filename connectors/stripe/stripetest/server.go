@@ -452,3 +452,11 @@ func (s *Server) Get(id string) (out Object) {
 
 // Version is the API version of its events.
 const Version = api.APIVersion
+
+// ForgetEvents drops all events, as Stripe does after 30 days.
+func (s *Server) ForgetEvents() {
+	for _, id := range s.lists["events"] {
+		delete(s.objects, id)
+	}
+	s.lists["events"] = nil
+}
