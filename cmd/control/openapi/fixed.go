@@ -47,6 +47,7 @@ func fixed() object {
 				r[s] = object{"description": "The query was refused or took too long.", "content": content("api.Error")}
 			}
 		})},
-		"/status": object{"get": operation("status", "Status", "Integrations, deliveries, lakehouse, metrics and alerts.", answers("api.Status", "200"))},
+		"/metrics": object{"get": operation("metrics", "Metrics", "mrr, arr, churn and what moved them, by currency, at ?at= against ?from=; ?mode=test, ?integration=, ?grossMargin=.", answers("api.Status", "200", "400"))},
+		"/status":  object{"get": operation("status", "Status", "Integrations, deliveries, lakehouse, metrics and alerts.", answers("api.Status", "200"))},
 	}
 }
