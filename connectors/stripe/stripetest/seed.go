@@ -2,6 +2,8 @@ package stripetest
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -53,6 +55,15 @@ func (s *Server) Act(method, path, form string) Object {
 	if err != nil {
 		panic("stripetest: " + method + " " + path + ": " + err.Error())
 	}
+	if parts := strings.Split(strings.Trim(path, "/"), "/"); method == http.MethodPost && len(parts) == 2 {
+		s.Acted[parts[1]]++
+	}
 	o, _ := out.(Object)
 	return o
+}
+
+// Counted gives how many objects of each kind were made by calls and by Act.
+func (s *Server) Counted() (out map[string]int) {
+	s.Do(func(s *Server) { out = maps.Clone(s.Created) })
+	return out
 }

@@ -55,8 +55,9 @@ type Server struct {
 	// Requests counts requests by "METHOD path", ids left out.
 	Requests map[string]int
 	requests int
-	// Created counts the objects that were made by calls, by kind.
-	Created map[string]int
+	// Created counts the objects that were made, by kind, and Acted those of
+	// them that Act made.
+	Created, Acted map[string]int
 
 	hooks webhooks
 }
@@ -81,7 +82,7 @@ func Start(t testing.TB, clock func() time.Time) *Server {
 func New(clock func() time.Time) *Server {
 	return &Server{
 		clock: clock, live: true, objects: map[string]Object{}, lists: map[string][]string{}, keys: map[string]answered{}, revoked: map[string]bool{},
-		Forbid: map[string]string{}, Requests: map[string]int{}, Created: map[string]int{},
+		Forbid: map[string]string{}, Requests: map[string]int{}, Created: map[string]int{}, Acted: map[string]int{},
 	}
 }
 
