@@ -28,8 +28,11 @@ type GADestination struct {
 	Endpoint string `json:"endpoint,omitempty" yaml:"endpoint,omitempty"`
 	// ResendUnknown sends an event again whose answer was lost. Google does not
 	// deduplicate, so it may count twice; without, it may be missing.
-	ResendUnknown bool   `json:"resendUnknown,omitempty" yaml:"resendUnknown,omitempty"`
-	Rules         *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	ResendUnknown bool `json:"resendUnknown,omitempty" yaml:"resendUnknown,omitempty"`
+	// Validate sends events to Google's validation server, which records
+	// nothing: the deliveries say what it thinks of each. It needs an APISecret.
+	Validate bool   `json:"validate,omitempty" yaml:"validate,omitempty"`
+	Rules    *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
 	// PropertyID (a number) and ServiceAccount (the JSON key file of one that
 	// may edit the property) let a person's deletion be asked for.
 	// AdminEndpoint replaces https://analyticsadmin.googleapis.com.

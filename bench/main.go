@@ -27,6 +27,7 @@ type part struct {
 var parts = []part{
 	{"ingest", false, ingest},
 	{"lake", false, lake},
+	{"forward", false, forward},
 	{"flood", false, flood},
 	{"zipf", false, zipf},
 	{"slow", false, slow},

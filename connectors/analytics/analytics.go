@@ -57,6 +57,9 @@ func Validate(d headlessly.Destinations) error {
 			fault("ga.measurementId", "must look like G-XXXXXXXXXX (Google Analytics: Admin, Data streams)")
 		}
 		checkURL(fault, "ga.endpoint", d.GA.Endpoint)
+		if d.GA.Validate && !d.GA.APISecret.Set() {
+			fault("ga.validate", "needs ga.apiSecret: only the Measurement Protocol has a validation server")
+		}
 		checkURL(fault, "ga.adminEndpoint", d.GA.AdminEndpoint)
 		checkPair(fault, "ga.propertyId", d.GA.PropertyID, "ga.serviceAccount", d.GA.ServiceAccount)
 	}

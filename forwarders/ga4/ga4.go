@@ -88,6 +88,10 @@ func (d *Destination) Deliver(ctx context.Context, batch []forwarders.Item) []fo
 	}
 	send.Each(len(requests), parallel, func(n int) {
 		r := &requests[n]
+		if d.conf.Validate && d.conf.APISecret.Set() {
+			d.validated(ctx, r, now, results)
+			return
+		}
 		answer, err := send.Do(ctx, d.deps.Client, &r.Request, now)
 		for _, i := range r.index {
 			results[i] = forwarders.Result{Err: err, Status: answer.Status, Note: answer.Excerpt}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
@@ -40,20 +42,61 @@ func (d *Destination) Validate(ctx context.Context, events ...*headlessly.Event)
 		}
 	}
 	var out []Finding
-	for _, r := range requests {
-		r.URL = strings.Replace(r.URL, "/mp/collect?", "/debug/mp/collect?", 1)
-		r.NeedBody = true
-		answer, err := send.Do(ctx, d.deps.Client, &r.Request, now)
+	for i := range requests {
+		found, _, err := d.ask(ctx, &requests[i], now)
 		if err != nil {
 			return out, fmt.Errorf("ask the validation server: %w", err)
 		}
-		var found struct {
-			Messages []Finding `json:"validationMessages"`
-		}
-		if err := json.Unmarshal(answer.Body, &found); err != nil {
-			return out, errors.New("the validation server's answer cannot be read")
-		}
-		out = append(out, found.Messages...)
+		out = append(out, found...)
 	}
 	return out, nil
+}
+
+// ask puts a request to the validation server.
+func (d *Destination) ask(ctx context.Context, r *request, now time.Time) ([]Finding, send.Answer, error) {
+	r.URL = strings.Replace(r.URL, "/mp/collect?", "/debug/mp/collect?", 1)
+	r.NeedBody = true
+	answer, err := send.Do(ctx, d.deps.Client, &r.Request, now)
+	if err != nil {
+		return nil, answer, err
+	}
+	var found struct {
+		Messages []Finding `json:"validationMessages"`
+	}
+	if err := json.Unmarshal(answer.Body, &found); err != nil {
+		return nil, answer, &headlessly.Temporary{Err: errors.New("the validation server's answer cannot be read")}
+	}
+	return found.Messages, answer, nil
+}
+
+// SkipValid is why a valid event is not delivered in validation mode.
+const SkipValid = "valid; validation mode records nothing at google"
+
+// validated sends a request in validation mode: each event's result is what the
+// validation server says of it.
+func (d *Destination) validated(ctx context.Context, r *request, now time.Time, results []forwarders.Result) {
+	found, answer, err := d.ask(ctx, r, now)
+	for at, i := range r.index {
+		own := forwarders.Result{Err: err, Status: answer.Status}
+		if err == nil {
+			own.Err = verdict(found, at)
+		}
+		results[i] = own
+	}
+}
+
+// verdict is what findings say of the event at a place of its request.
+func verdict(found []Finding, at int) error {
+	var says []string
+	for _, f := range found {
+		// What is not about one event is about all of them.
+		if path, about := strings.CutPrefix(f.FieldPath, "events["); about && !strings.HasPrefix(path, strconv.Itoa(at)+"]") {
+			continue
+		}
+		says = append(says, strings.TrimSpace(f.Code+" "+f.FieldPath+" "+f.Description))
+	}
+	if len(says) == 0 {
+		return &forwarders.Skipped{Reason: SkipValid}
+	}
+	return &headlessly.Permanent{Err: errors.New("google would not take it: " + strings.Join(says, "; "))}
 }

@@ -66,3 +66,41 @@ func TestTheValidationServersComplaintsAreGivenOn(t *testing.T) {
 		t.Error("an event that would not be sent is no error")
 	}
 }
+
+func TestValidationModeSaysOfEachEventWhatGoogleThinks(t *testing.T) {
+	answer := `{"validationMessages":[]}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/debug/mp/collect" {
+			t.Errorf("sent to %s", r.URL.Path)
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
+	defer server.Close()
+	conf := measurement(server.URL)
+	conf.GA.Validate = true
+	d := destination(t, conf)
+	var batch []forwarders.Item
+	for n := range 2 { // of one visitor, so that they share a request
+		e := forwardertest.Event("acme", headlessly.TypePage, n, headlessly.SystemClock())
+		e.AnonymousID, e.SessionID = "anon", "s"
+		batch = append(batch, forwarders.Item{Event: e})
+	}
+	for _, row := range []struct{ name, answer, first, second string }{
+		{"both are fine", `{"validationMessages":[]}`, "skipped: " + ga4.SkipValid, "skipped: " + ga4.SkipValid},
+		{
+			"the second is not", `{"validationMessages":[{"fieldPath":"events[1].name","description":"is reserved","validationCode":"NAME_RESERVED"}]}`,
+			"skipped: " + ga4.SkipValid, "google would not take it: NAME_RESERVED events[1].name is reserved",
+		},
+		{
+			"the request is not", `{"validationMessages":[{"fieldPath":"client_id","description":"is missing","validationCode":"VALUE_REQUIRED"}]}`,
+			"google would not take it: VALUE_REQUIRED client_id is missing", "google would not take it: VALUE_REQUIRED client_id is missing",
+		},
+		{"the answer cannot be read", `oops`, "the validation server's answer cannot be read", "the validation server's answer cannot be read"},
+	} {
+		answer = row.answer
+		got := d.Deliver(t.Context(), batch)
+		if got[0].Err == nil || got[1].Err == nil || got[0].Err.Error() != row.first || got[1].Err.Error() != row.second {
+			t.Errorf("%s: got %v and %v", row.name, got[0].Err, got[1].Err)
+		}
+	}
+}
