@@ -33,6 +33,8 @@ var parts = []part{
 	{"slow", false, slow},
 	{"overload", true, overloaded},
 	{"start", true, startup},
+	{"graph", false, graphSmall},
+	{"graph-million", true, graphLarge},
 }
 
 func main() {

@@ -49,8 +49,9 @@ type flight struct {
 	p *proposal
 }
 
-// bulkGroup is how many messages a group holds.
-const bulkGroup = 500
+// bulkGroup is how many messages a group holds. The log makes a store of its own
+// for each batch while it comes in, so few large ones cost less.
+const bulkGroup = 900
 
 // add plans an operation and submits the group when it is full.
 func (b *bulk) add(ctx context.Context, i int, op Op) {
@@ -67,7 +68,7 @@ func (b *bulk) add(ctx context.Context, i int, op Op) {
 		b.finish(ctx)
 		changed, err = a.plan(ctx, true)
 	}
-	if errors.Is(err, errBusy) || a.stale(ctx, err) {
+	if errors.Is(err, errBusy) || err != nil && a.stale(ctx, err) {
 		changed, err = a.plan(ctx, false)
 	}
 	switch {

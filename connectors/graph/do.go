@@ -20,7 +20,7 @@ func (sc *Scope) Do(ctx context.Context, op Op) (Result, error) {
 func (a *attempt) do(ctx context.Context) (Result, error) {
 	for range conflictsMost {
 		changed, err := a.plan(ctx, false)
-		if a.stale(ctx, err) {
+		if (err != nil || !changed) && a.stale(ctx, err) {
 			continue
 		}
 		if err != nil {
@@ -48,12 +48,13 @@ func (a *attempt) do(ctx context.Context) (Result, error) {
 	return Result{}, a.tooMany()
 }
 
-// stale says whether a refusal may come from a projection that is behind the
-// log, as another process has written it; once it has caught up, the mutation
-// is planned again.
+// stale says whether a refusal, or that there is nothing to change, may come
+// from a projection that is behind the log, as another process has written it.
+// When it says so the projection has caught up, and the mutation is planned
+// again.
 func (a *attempt) stale(ctx context.Context, err error) bool {
 	switch CodeOf(err) {
-	case CodeNotFound, CodeConflict, CodeVersionMismatch, CodeValidation:
+	case "", CodeNotFound, CodeConflict, CodeVersionMismatch, CodeValidation:
 	default:
 		return false
 	}

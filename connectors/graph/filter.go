@@ -146,6 +146,10 @@ func (c *compiler) operand(name string) (operand, error) {
 		return operand{}, badFilter(name, "%s: unknown operator; known are %s", name, strings.Join(slices.Compact(slices.Sorted(slices.Values(known))), " "))
 	}
 	o := operand{name: name, field: c.typ.Field(name)}
+	if f := o.field; f != nil && f.Indexed && !c.past && f.Stored() { // the common case, and a name that a declaration has checked
+		o.column, o.path, o.multi = f.column(), `$."`+name+`"`, f.List || f.Kind == KindJSON
+		return o, nil
+	}
 	for part := range strings.SplitSeq(name, ".") {
 		if !pathPart.MatchString(part) {
 			return o, badFilter(name, "%q is no field name", name)
@@ -244,7 +248,7 @@ func (c *compiler) value(o operand) string {
 func (c *compiler) each(o operand, condition string, args []any) string {
 	if o.column != "" {
 		c.args = append(c.args, args...)
-		return strings.NewReplacer("j.value", o.column, "j.type", "typeof("+o.column+")").Replace(condition)
+		return strings.ReplaceAll(strings.ReplaceAll(condition, "j.type", "typeof("+o.column+")"), "j.value", o.column)
 	}
 	c.args = append(append(c.args, o.path, o.path), args...)
 	return "(json_type(doc, ?) is not 'object' and exists (select 1 from json_each(doc, ?) j where " + condition + "))"

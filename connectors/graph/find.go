@@ -48,6 +48,20 @@ type sortKey struct {
 	desc    bool
 }
 
+// known gives the key's value from an entity that has been read, nil where it
+// must be selected.
+func (k sortKey) known() func(*Entity) any {
+	switch k.operand.name {
+	case "$createdAt":
+		return func(e *Entity) any { return e.CreatedAt }
+	case "$updatedAt":
+		return func(e *Entity) any { return e.UpdatedAt }
+	case "$version":
+		return func(e *Entity) any { return e.Version }
+	}
+	return nil
+}
+
 // Find reads a page of entities.
 func (sc *Scope) Find(ctx context.Context, q Query) (*Page, error) {
 	t, err := sc.store.types.Lookup(q.Type)
@@ -70,11 +84,6 @@ func (sc *Scope) Find(ctx context.Context, q Query) (*Page, error) {
 		return nil, err
 	}
 	filterArgs := slices.Concat(fromArgs, c.args)
-	if !q.NoTotal {
-		if err := p.scan(ctx, func(r *sql.Rows) error { return r.Scan(&page.Total) }, "select count(*) from "+from+" and "+where, filterArgs...); err != nil {
-			return nil, err
-		}
-	}
 	c.args = nil
 	after, err := c.after(keys, q)
 	if err != nil {
@@ -83,13 +92,23 @@ func (sc *Scope) Find(ctx context.Context, q Query) (*Page, error) {
 	args := slices.Concat(filterArgs, c.args)
 	c.args = nil
 	order, selected := c.orderBy(keys)
+	known := keys[0].known()
+	if known != nil && len(keys) == 1 { // the entity has the sort key anyway
+		selected, keys = extra{}, nil
+	} else {
+		known = nil
+	}
 	args = slices.Concat(c.args[:len(selected.args)], args, c.args[len(selected.args):])
 	args = append(args, q.Limit+1, q.Offset)
 	var cursors [][]any
+	dest := make([]any, 0, 7+maxSort)
 	err = p.scan(ctx, func(r *sql.Rows) error {
 		e := sc.store.blank(sc.tenant, t)
-		values := make([]any, len(keys))
-		dest := []any{&e.ID, &e.Seq, &e.Version, &e.CreatedAt, &e.UpdatedAt, &e.CreatedBy, (*[]byte)(&e.doc)}
+		dest := append(dest[:0], &e.ID, &e.Seq, &e.Version, &e.CreatedAt, &e.UpdatedAt, &e.CreatedBy, (*[]byte)(&e.doc))
+		var values []any
+		if len(keys) > 0 {
+			values = make([]any, len(keys), len(keys)+1)
+		}
 		for i := range values {
 			dest = append(dest, &values[i])
 		}
@@ -98,7 +117,9 @@ func (sc *Scope) Find(ctx context.Context, q Query) (*Page, error) {
 		}
 		e.only = q.Fields
 		page.Results = append(page.Results, &e)
-		cursors = append(cursors, append(values, e.ID))
+		if known == nil {
+			cursors = append(cursors, append(values, e.ID))
+		}
 		return nil
 	}, "select "+entityColumns(c.past)+selected.sql+" from "+from+" and "+where+after+" order by "+order+" limit ? offset ?", args...)
 	if err != nil {
@@ -106,7 +127,19 @@ func (sc *Scope) Find(ctx context.Context, q Query) (*Page, error) {
 	}
 	if len(page.Results) > q.Limit {
 		page.Results, page.HasMore = page.Results[:q.Limit], true
-		page.Cursor = writeCursor(q, cursors[q.Limit-1])
+		last := page.Results[q.Limit-1]
+		if known != nil {
+			page.Cursor = writeCursor(q, []any{known(last), last.ID})
+		} else {
+			page.Cursor = writeCursor(q, cursors[q.Limit-1])
+		}
+	}
+	if q.Cursor == "" && q.Offset == 0 && !page.HasMore { // all of them are here
+		page.Total = int64(len(page.Results))
+	} else if !q.NoTotal {
+		if err := p.scan(ctx, func(r *sql.Rows) error { return r.Scan(&page.Total) }, "select count(*) from "+from+" and "+where, filterArgs...); err != nil {
+			return nil, err
+		}
 	}
 	return page, sc.include(ctx, p, t, number, page.Results, q)
 }

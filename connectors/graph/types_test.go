@@ -30,10 +30,11 @@ Campaign marketing | name! type status segment contacts[] | add Added, launch La
 Deal crm | name! value contact stage | close Closed, win Won, lose Lost
 Ticket support | subject! status priority contact | escalate Escalated, resolve Resolved
 Agent platform | name! status | notify Notified
-Handler platform | name! description hook! phase source! status missing deadlineMs | enable Enabled, disable Disabled
+Handler platform | name!## description hook! phase source! status missing deadlineMs | enable Enabled, disable Disabled
 Event analytics | name! type! data source sessionId userId anonymousId timestamp url path referrer properties |
 Metric analytics | name! value! type unit dimensions timestamp | record Recorded, reset Reset, snapshot Snapshotted
-ApiKey identity | name! prefix scopes[] lastUsedAt revokedAt | revoke Revoked
+ApiKey identity | name! kind prefix scopes[] lastUsedAt revokedAt | revoke Revoked, rotate Rotated
+Alert platform | name! metric! threshold! direction status value since description |
 `
 
 func TestTheBuiltinTypesAreThoseOfTheContract(t *testing.T) {
