@@ -37,6 +37,9 @@ func newRESTCatalog(ctx context.Context, cfg Config) (*catalog, error) {
 	if c.Credential.Set() {
 		opts = append(opts, rest.WithCredential(c.Credential.Reveal()))
 	}
+	if c.SigV4 != "" {
+		opts = append(opts, rest.WithSigV4RegionSvc(cfg.S3.Region, c.SigV4))
+	}
 	if c.Scope != "" {
 		opts = append(opts, rest.WithScope(c.Scope))
 	}

@@ -77,6 +77,9 @@ type CatalogConfig struct {
 	Credential headlessly.Secret
 	AuthURI    string
 	Scope      string
+	// SigV4 signs requests for AWS in S3Config.Region: "glue" or "s3tables",
+	// with the credentials of the process's AWS environment.
+	SigV4 string
 }
 
 // S3Config reaches an S3 object store. What is empty comes from the catalog
@@ -92,7 +95,7 @@ type S3Config struct {
 // Maintenance keeps the cost of commits and queries from growing with the
 // tables' age.
 type Maintenance struct {
-	Every time.Duration // pause between rounds; default 1 min
+	Every time.Duration // pause between rounds; default 1 min, with a REST catalog 10 min
 	// KeepSnapshots is how long a superseded state of a table can still be
 	// queried, and how long its files stay; it must exceed the longest query.
 	// Default 1 h: every commit writes the list of all kept snapshots.
@@ -139,6 +142,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Query.MaxRows, 1_000_000)
 	setDefault(&c.Query.Threads, 2)
 	setDefault(&c.Query.Concurrent, 4)
+	if c.Catalog.URI != "" {
+		setDefault(&c.Maintenance.Every, 10*time.Minute)
+	}
 	setDefault(&c.Maintenance.Every, time.Minute)
 	setDefault(&c.Maintenance.KeepSnapshots, time.Hour)
 	setDefault(&c.Maintenance.OrphanAge, 24*time.Hour)
@@ -173,6 +179,9 @@ func (c Config) Validate() error {
 	}
 	if c.S3.SecretAccessKey.Set() != (c.S3.AccessKeyID != "") {
 		fault("s3", "has only one of accessKeyId and secretAccessKey")
+	}
+	if c.Catalog.SigV4 != "" && c.S3.Region == "" {
+		fault("s3.region", "is empty; catalog.sigV4 signs for a region")
 	}
 	if c.Catalog.Token.Set() && c.Catalog.Credential.Set() {
 		fault("catalog", "has both a token and a credential; keep one")

@@ -2,8 +2,10 @@ package lakehouse_test
 
 import (
 	"database/sql"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/apache/iceberg-go"
@@ -63,6 +65,28 @@ func TestAWrongTokenIsToldAtOnce(t *testing.T) {
 	cfg.Catalog = lakehouse.CatalogConfig{URI: server.URL, Token: headlessly.NewSecret("wrong")}
 	if _, err := lakehouse.Open(t.Context(), cfg); err == nil {
 		t.Fatal("the lake opened with a wrong token")
+	}
+}
+
+func TestACatalogOfAWSIsSignedFor(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	signed := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case signed <- r.Header.Get("Authorization"):
+		default:
+		}
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(server.Close)
+	cfg := lakehouse.Default(t.TempDir())
+	cfg.Catalog, cfg.S3.Region = lakehouse.CatalogConfig{URI: server.URL, SigV4: "glue"}, "eu-central-1"
+	if _, err := lakehouse.Open(t.Context(), cfg); err == nil {
+		t.Error("the lake opened where the catalog refuses")
+	}
+	if got := <-signed; !strings.HasPrefix(got, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") || !strings.Contains(got, "/eu-central-1/glue/aws4_request") {
+		t.Errorf("the request is signed %q", got)
 	}
 }
 

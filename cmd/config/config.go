@@ -129,6 +129,7 @@ type Catalog struct {
 	Credential headlessly.Secret `yaml:"credential"` // "id:secret" for OAuth 2
 	AuthURI    string            `yaml:"authUri"`
 	Scope      string            `yaml:"scope"`
+	SigV4      string            `yaml:"sigV4"` // "glue" or "s3tables": AWS's signature
 }
 
 // S3 is an object store.

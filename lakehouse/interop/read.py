@@ -1,11 +1,12 @@
-"""Compares what PyIceberg and DuckDB's own Python package read of a lakehouse
-table with what our SQL answered, and prints one line of JSON.
+"""Compares what other engines read of the lakehouse's tables with what our SQL
+answered, and prints one line of JSON: rows and a digest of every value, by table
+and engine.
 
-usage: read.py CATALOG_URI KEY TABLE ANSWER
+usage: read.py CATALOG_URI KEY ANSWERS
 
-PyIceberg comes in through the REST catalog, DuckDB's iceberg extension through
-the table's metadata file. ANSWER is SELECT * of the same table as our SQL wrote
-it, a Parquet file.
+PyIceberg comes in through our REST catalog; DuckDB's own iceberg extension and
+ClickHouse (chdb) read the files that it names. ANSWERS is a folder with SELECT *
+of each table as our SQL wrote it, TABLE.parquet.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import json
 import pathlib
 import sys
 
+import chdb
 import duckdb
 import duckdb_extension_avro
 import duckdb_extension_iceberg
@@ -21,63 +23,65 @@ import pyarrow.parquet as pq
 from pyiceberg.catalog.rest import RestCatalog
 
 
-def digest(table: pa.Table) -> str:
-    """One hash over every value of every row, in log order."""
-    table = table.sort_by("log_seq")
-    h = hashlib.sha256()
-    for name in sorted(table.column_names):
-        h.update(name.encode())
-        for value in table.column(name).to_pylist():
-            h.update(canonical(value).encode() + b"\x1f")
-    return h.hexdigest()
-
-
-def canonical(value) -> str:
+def canonical(value, uuid: bool) -> bytes:
+    """One form of a value, whoever read it."""
     if value is None:
-        return "\x00"
+        return b"\x00"
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return b"true" if value else b"false"
+    if uuid:
+        if isinstance(value, bytes) and len(value) != 16:  # ClickHouse's texts are bytes
+            value = value.decode()
+        return (value.hex() if isinstance(value, bytes) else str(value).replace("-", "")).encode()
     if isinstance(value, bytes):
-        return value.hex()
+        return value
     if isinstance(value, float):
-        return value.hex()
+        return value.hex().encode()
     if hasattr(value, "isoformat"):
-        return str(round(value.timestamp() * 1_000_000))
-    return str(value)
+        return str(round(value.timestamp() * 1_000_000)).encode()
+    return str(value).encode()
 
 
-def plain(table: pa.Table) -> pa.Table:
-    """UUIDs and texts in one form, whoever wrote them."""
+def digest(table: pa.Table, uuids: set[str]) -> str:
+    """One hash over every value of every row, in log order."""
     columns = {}
     for name in table.column_names:
         column = table.column(name)
         if isinstance(column.type, pa.ExtensionType):
             column = pa.chunked_array([c.storage for c in column.chunks], type=column.type.storage_type)
         columns[name] = column
-    return pa.table(columns)
+    order = pa.compute.sort_indices(pa.table({"log_seq": columns["log_seq"]}), sort_keys=[("log_seq", "ascending")])
+    h = hashlib.sha256()
+    for name in sorted(columns):
+        h.update(name.encode())
+        for value in columns[name].take(order).to_pylist():
+            h.update(canonical(value, name in uuids) + b"\x1f")
+    return h.hexdigest()
 
 
-uri, key, name, answer = sys.argv[1:5]
-catalog = RestCatalog("lake", uri=uri, token=key)
-table = catalog.load_table(("headlessly", name))
-theirs = plain(table.scan().to_arrow())
-ours = plain(pq.read_table(answer))
-engine = duckdb.connect()
-for package in (duckdb_extension_avro, duckdb_extension_iceberg):
-    engine.execute(f"LOAD '{next(pathlib.Path(package.__file__).parent.rglob('*.duckdb_extension'))}'")
-engine.execute("SET TimeZone = 'UTC'")
-metadata = table.metadata_location.removeprefix("file://")
-scanned = plain(engine.execute("SELECT * FROM iceberg_scan($f)", {"f": metadata}).to_arrow_table())
-print(
-    json.dumps(
-        {
-            "tables": sorted(t[1] for t in catalog.list_tables("headlessly")),
-            "rows": theirs.num_rows,
-            "duckdb": scanned.num_rows,
-            "same": digest(theirs) == digest(ours),
-            "duckdbSame": digest(scanned) == digest(ours),
-            "columns": theirs.column_names == ours.column_names,
-            "acme": table.scan(row_filter="tenant == 'acme'").to_arrow().num_rows,
+def main() -> None:
+    uri, key, answers = sys.argv[1:4]
+    catalog = RestCatalog("lake", uri=uri, token=key)
+    engine = duckdb.connect()
+    for package in (duckdb_extension_avro, duckdb_extension_iceberg):
+        engine.execute(f"LOAD '{next(pathlib.Path(package.__file__).parent.rglob('*.duckdb_extension'))}'")
+    engine.execute("SET TimeZone = 'UTC'")
+    out = {}
+    for _, name in catalog.list_tables("headlessly"):
+        table = catalog.load_table(("headlessly", name))
+        uuids = {f.name for f in table.schema().fields if str(f.field_type) == "uuid"}
+        replace = f"* REPLACE ({', '.join(f'toString({c}) AS {c}' for c in uuids)})" if uuids else "*"
+        metadata = table.metadata_location.removeprefix("file://")
+        rows = {
+            "ours": pq.read_table(f"{answers}/{name}.parquet"),
+            "pyiceberg": table.scan().to_arrow(),
         }
-    )
-)
+        if table.current_snapshot() is not None:  # an empty table has no files to read
+            rows["duckdb"] = engine.execute("SELECT * FROM iceberg_scan($f)", {"f": metadata}).to_arrow_table()
+            folder = table.location().removeprefix("file://")
+            rows["clickhouse"] = chdb.query(f"SELECT {replace} FROM icebergLocal('{folder}') SETTINGS session_timezone = 'UTC', output_format_arrow_string_as_string = 0", "ArrowTable")
+        out[name] = {who: {"rows": t.num_rows, "digest": digest(t, uuids)} for who, t in rows.items()}
+    print(json.dumps(out))
+
+
+main()

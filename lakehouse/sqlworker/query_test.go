@@ -43,12 +43,9 @@ func lakeOf(t testing.TB, change ...func(*lakehouse.Config)) (*lakehouse.Lake, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // stopped before the lake closes
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	stop := runWriter(w)
 	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-done, lake.Close()); err != nil {
+		if err := errors.Join(stop(), lake.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -61,6 +58,17 @@ func flush(t testing.TB, w *lakehouse.Writer) {
 	defer cancel()
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// runWriter runs a writer until the function is called.
+func runWriter(w *lakehouse.Writer) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
 	}
 }
 
