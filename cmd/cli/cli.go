@@ -9,10 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/headlessly/headlessly/cmd/gateway"
 )
 
 // Version is the gateway's version.
-const Version = "0.1.0"
+const Version = gateway.Version
 
 // IO is what a command reads and writes.
 type IO struct {
@@ -80,6 +82,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		webhookCommand(stdio),
 		workerCommand(stdio),
 		sandboxCommand(stdio),
+		mcpCommand(stdio),
 	)
 	err := execute(ctx, root, args, stdio)
 	var usage usageError

@@ -15,6 +15,7 @@ import (
 	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
+	"github.com/headlessly/headlessly/connectors/mcp"
 	"github.com/headlessly/headlessly/connectors/store"
 )
 
@@ -27,6 +28,7 @@ type Config struct {
 	Graph     *graph.Store
 	Hooks     *hooks.Server // of clients that run hooks
 	Handlers  *handlers.Handlers
+	MCP       *mcp.Server
 	PublicURL string // host of $context
 	// RequestsPerMinute is what one key may ask for; 0 is [DefaultRequests].
 	RequestsPerMinute int
@@ -159,15 +161,17 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 // table is what lies below /~{tenant}/ besides the entity types.
 func (p *Plane) table() map[string]func(call, []string) {
 	return map[string]func(call, []string){
-		"sql":    p.sqlRoutes,
-		"status": p.status,
-		"events": p.events,
-		"keys":   p.keys,
-		"batch":  p.batch,
-		"hooks":  p.hooks,
-		"export": p.export,
-		"import": p.importEntities,
-		"graph":  p.rebuild,
+		"sql":      p.sqlRoutes,
+		"status":   p.status,
+		"events":   p.events,
+		"keys":     p.keys,
+		"batch":    p.batch,
+		"hooks":    p.hooks,
+		"handlers": p.handlers,
+		"mcp":      p.mcp,
+		"export":   p.export,
+		"import":   p.importEntities,
+		"graph":    p.rebuild,
 		"openapi.json": func(c call, _ []string) {
 			c.only(http.MethodGet, func(c call) { p.openapi(c.w, c.tenant) })
 		},

@@ -25,7 +25,7 @@ func scopeOf(r *http.Request, parts []string) (scope, typ string) {
 		return ScopeSQL, ""
 	case "keys", apiKeyType:
 		return ScopeKeys, ""
-	case "batch": // each operation for itself
+	case "batch", "mcp": // each operation for itself
 		return "", ""
 	}
 	if parts[0] != "" && parts[0][0] >= 'A' && parts[0][0] <= 'Z' {

@@ -27,6 +27,7 @@ import (
 	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/lifecycle"
+	"github.com/headlessly/headlessly/connectors/mcp"
 	"github.com/headlessly/headlessly/connectors/outbox"
 	"github.com/headlessly/headlessly/connectors/sandbox"
 	"github.com/headlessly/headlessly/connectors/slack"
@@ -71,6 +72,7 @@ type Gateway struct {
 	hooks        *hooks.Server
 	sandbox      *sandbox.Sandbox
 	handlers     *handlers.Handlers
+	mcp          *mcp.Server
 	keys         *control.Keys
 	analytics    *analytics.Connector
 	connected    *lifecycle.Connections
@@ -253,6 +255,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 func (g *Gateway) openControl(ctx context.Context) (err error) {
 	g.plane = control.New(control.Config{
 		Store: g.store, Graph: g.graph, Hooks: g.hooks, Handlers: g.handlers, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Webhooks: g.webhookRoutes(), Forgetting: &g.forgets, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
+		MCP:   g.mcp,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
 	g.private, err = g.listen(ctx, g.cfg.Control)

@@ -5,15 +5,21 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/handlers"
 	"github.com/headlessly/headlessly/connectors/hooks"
+	"github.com/headlessly/headlessly/connectors/mcp"
 	"github.com/headlessly/headlessly/connectors/sandbox"
 )
 
+// Version is the gateway's version.
+const Version = "0.1.0"
+
 // openHooks makes what runs users' code ready: the server of clients that run
-// hooks in their own processes, the sandbox, and the handlers stored here.
+// hooks in their own processes, the sandbox, the handlers stored here, and the
+// agents' door.
 func (g *Gateway) openHooks(context.Context) (err error) {
 	g.hooks = hooks.New(hooks.Config{Store: g.graph, Authenticate: control.HookCaller(g.store), Logger: g.logger})
 	g.onClose(func(context.Context) error { g.hooks.Close(); return nil })
@@ -22,6 +28,10 @@ func (g *Gateway) openHooks(context.Context) (err error) {
 	g.sandbox = sandbox.New(c)
 	g.onClose(func(context.Context) error { g.sandbox.Close(); return nil })
 	g.handlers, err = handlers.New(handlers.Config{Store: g.graph, Sandbox: g.sandbox, Tenants: g.store.Tenants, Status: g.status, Logger: g.logger})
+	if err != nil {
+		return err
+	}
+	g.mcp, err = mcp.New(mcp.Config{Store: g.graph, Sandbox: g.sandbox, Status: g.status, SQL: g.programSQL, Docs: headlessly.Docs, Version: Version, Logger: g.logger})
 	return err
 }
 

@@ -1,0 +1,180 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/headlessly/headlessly/connectors/graph"
+	"github.com/headlessly/headlessly/connectors/sandbox"
+)
+
+// Types of fetch that are no entities.
+const (
+	typeSchema = "Schema"
+	typeStatus = "Status"
+	typeMetric = "Metric"
+)
+
+// fetch reads one thing.
+func (a *agent) fetch(ctx context.Context, raw json.RawMessage) (any, error) {
+	var in struct {
+		ID      string   `json:"id"`
+		Type    string   `json:"type"`
+		AsOf    string   `json:"asOf"`
+		Include []string `json:"include"`
+		Fields  []string `json:"fields"`
+	}
+	if err := read(raw, &in, "id, type, asOf, include, fields"); err != nil {
+		return nil, err
+	}
+	asOf, err := moment(in.AsOf)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Type == typeSchema:
+		return a.schema(in.ID)
+	case in.Type == typeStatus:
+		return a.status(ctx)
+	case in.Type == typeMetric && !strings.HasPrefix(in.ID, "metric_"):
+		return a.metric(ctx, in.ID, asOf)
+	case in.ID == "":
+		return nil, &graph.Error{Code: graph.CodeValidation, Field: "id", Message: `id: name an entity, such as {"id":"deal_k7TmPvQx"}; {"type":"Schema"}, {"type":"Status"} and {"type":"Metric","id":"mrr"} go without one`}
+	}
+	t := a.scope.Types().OfID(in.ID)
+	if in.Type != "" {
+		if t, err = a.scope.Types().Lookup(in.Type); err != nil {
+			return nil, err
+		}
+	}
+	if t == nil {
+		return nil, &graph.Error{Code: graph.CodeNotFound, ID: in.ID, Field: "id", Message: "id: this is no entity's id; find it with search"}
+	}
+	if err := a.permit(sandbox.AccessRead, t.Name); err != nil {
+		return nil, err
+	}
+	if len(in.Include)+len(in.Fields) > 0 {
+		page, err := a.scope.Find(ctx, graph.Query{Type: t.Name, Filter: map[string]any{"$id": in.ID}, Include: in.Include, Fields: in.Fields, AsOf: asOf, Limit: 1, NoTotal: true})
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Results) > 0 {
+			return page.Results[0], nil
+		}
+	}
+	return a.scope.Get(ctx, t.Name, in.ID, asOf)
+}
+
+// typeLine is a type in the list of all.
+type typeLine struct {
+	Type   string   `json:"type"`
+	Domain string   `json:"domain"`
+	Verbs  []string `json:"verbs"` // its own, besides those that every type has
+}
+
+// typeSchemaAnswer is what an agent needs to know of a type.
+type typeSchemaAnswer struct {
+	Type      string            `json:"type"`
+	Domain    string            `json:"domain"`
+	Immutable bool              `json:"immutable,omitempty"`
+	Fields    map[string]string `json:"fields"`
+	Verbs     map[string]string `json:"verbs"` // to the event
+	Events    []string          `json:"events,omitempty"`
+	Groups    map[string]any    `json:"groups,omitempty"`
+	Notation  string            `json:"notation"`
+}
+
+const notation = "! required, # indexed, ## unique, -> reference, <- back reference, [] list, A | B one of these; secret is accepted and never shown"
+
+// schema answers the types, or one of them.
+func (a *agent) schema(name string) (any, error) {
+	types := a.scope.Types()
+	if name == "" {
+		var out []typeLine
+		for _, t := range types.All() {
+			l := typeLine{Type: t.Name, Domain: t.Domain, Verbs: []string{}}
+			for i := range t.Verbs {
+				if !t.Verbs[i].Builtin {
+					l.Verbs = append(l.Verbs, t.Verbs[i].Name)
+				}
+			}
+			out = append(out, l)
+		}
+		return map[string]any{
+			"types": out, "everyType": "create, get, find, update, delete, count, rollback, history",
+			"next": `fetch {"type":"Schema","id":"Deal"} tells a type's fields`,
+		}, nil
+	}
+	t, err := types.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	out := typeSchemaAnswer{Type: t.Name, Domain: t.Domain, Immutable: t.Immutable, Fields: map[string]string{}, Verbs: map[string]string{}, Events: t.Events, Notation: notation}
+	for i := range t.Fields {
+		out.Fields[t.Fields[i].Name] = t.Fields[i].Notation()
+	}
+	for i := range t.Verbs {
+		out.Verbs[t.Verbs[i].Name] = t.Name + "." + t.Verbs[i].Event
+	}
+	if len(t.Groups) > 0 {
+		out.Groups = map[string]any{}
+		for f, g := range t.Groups {
+			out.Groups[f] = g
+		}
+	}
+	return out, nil
+}
+
+func (a *agent) status(ctx context.Context) (any, error) {
+	if err := a.permit(sandbox.AccessRead, ""); err != nil {
+		return nil, err
+	}
+	if a.s.cfg.Status == nil {
+		return nil, &graph.Error{Code: graph.CodeNotFound, Type: typeStatus, Message: "there is no status in this place"}
+	}
+	return a.s.cfg.Status(ctx, a.scope.Tenant())
+}
+
+// metricNames bounds the names that an answer about an unknown metric lists.
+const metricNames = 50
+
+// metric answers the newest value of a metric by its name, with the ones
+// before.
+func (a *agent) metric(ctx context.Context, name string, asOf graph.AsOf) (any, error) {
+	if err := a.permit(sandbox.AccessRead, typeMetric); err != nil {
+		return nil, err
+	}
+	q := graph.Query{Type: typeMetric, AsOf: asOf, Sort: []string{"-$updatedAt"}, Limit: graph.MaxLimit, NoTotal: true}
+	if name != "" {
+		q.Filter, q.Limit = map[string]any{"name": name}, 1
+	}
+	page, err := a.scope.Find(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" && len(page.Results) > 0 {
+		return page.Results[0], nil
+	}
+	if name != "" {
+		q.Filter, q.Limit = nil, graph.MaxLimit
+		if page, err = a.scope.Find(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	names := []string{}
+	for _, e := range page.Results {
+		if n := e.Text("name"); !slices.Contains(names, n) && len(names) < metricNames {
+			names = append(names, n)
+		}
+	}
+	if name == "" {
+		return map[string]any{"metrics": names, "next": `fetch {"type":"Metric","id":"…"} gives the newest value; "asOf" an earlier one`}, nil
+	}
+	known := "none is recorded yet: connect a provider such as stripe, or record one with $.Metric.create({ name, value })"
+	if len(names) > 0 {
+		known = "known are " + strings.Join(names, ", ")
+	}
+	return nil, &graph.Error{Code: graph.CodeNotFound, Type: typeMetric, ID: name, Field: "id", Message: "there is no metric of this name; " + known}
+}
