@@ -201,4 +201,3 @@ func (l *Lake) messages(ctx context.Context, p *Person) (map[string]bool, error)
 	}
 	return ids, nil
 }
-

@@ -35,7 +35,7 @@ func TestEveryKindOfRecordHasItsTable(t *testing.T) {
 	for n := range 3 {
 		log.Append(append(laketest.Records("acme", n, n+1), projected("acme", n)...)...)
 	}
-	log.Append(projected("acme", 1)[0])                                      // the same attempt, noted twice
+	log.Append(projected("acme", 1)[0])                                     // the same attempt, noted twice
 	log.Append(headlessly.Record{Kind: 200, Data: []byte("of the future")}) // skipped
 	flush(t, w)
 	for name, want := range map[string]int64{
