@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/headlessly/headlessly/connectors"
 	"github.com/headlessly/headlessly/connectors/analytics"
+	"github.com/headlessly/headlessly/connectors/github"
 	"github.com/headlessly/headlessly/connectors/slack"
 	"github.com/headlessly/headlessly/connectors/stripe"
 	"github.com/headlessly/headlessly/connectors/webhook"
@@ -14,6 +15,7 @@ func Registry(a *analytics.Connector, w *webhook.Connector, s *slack.Connector) 
 	return connectors.Registry{
 		a,
 		stripe.New(),
+		github.New(),
 		w,
 		s,
 	}
