@@ -82,6 +82,7 @@ type Options struct {
 	Client    *http.Client
 	Logs      io.Writer
 	Config    func(*lifecycle.Config)
+	Clock     *Clock // one of its own unless set
 }
 
 // Start opens a bench and runs its lifecycle until the test ends.
@@ -90,6 +91,9 @@ func Start(t testing.TB, o Options) *Bench {
 	b := &Bench{Clock: NewClock(), Dir: t.TempDir(), Logs: o.Logs}
 	if b.Logs == nil {
 		b.Logs = io.Discard
+	}
+	if o.Clock != nil {
+		b.Clock = o.Clock
 	}
 	b.js = jetStream(t)
 	b.cfg = lifecycle.Default()

@@ -75,7 +75,7 @@ func (c *Connections) runSync(ctx context.Context, n *linked) {
 	case <-ctx.Done():
 		return
 	}
-	every := n.kind.SyncEvery
+	every, begun := n.kind.SyncEvery, c.cfg.Clock()
 	err := c.syncOnce(ctx, n)
 	c.mu.Lock()
 	n.syncing, n.phase = false, ""
@@ -83,9 +83,9 @@ func (c *Connections) runSync(ctx context.Context, n *linked) {
 	case n.again:
 		n.again, n.due = false, c.cfg.Clock()
 	case every <= 0:
-		n.due = c.cfg.Clock().Add(24 * time.Hour)
+		n.due = begun.Add(24 * time.Hour)
 	default:
-		n.due = c.cfg.Clock().Add(every)
+		n.due = begun.Add(every)
 	}
 	c.mu.Unlock()
 	if err != nil && ctx.Err() == nil {

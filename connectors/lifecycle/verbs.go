@@ -251,6 +251,9 @@ func (c *Connections) forget(ctx context.Context, d *graph.Draft) {
 		timed, cancel := context.WithTimeout(connectors.Own(ctx), c.cfg.ConnectTimeout)
 		defer cancel()
 		err = conn.Disconnect(timed, l)
+		if d.Fields["config"] = l.Config; len(l.Config) == 0 {
+			delete(d.Fields, "config")
+		}
 	}
 	if err != nil {
 		d.Fields["error"] = "it is disconnected here, but not all was removed at the provider: " + scrub(l, err.Error())

@@ -247,6 +247,7 @@ func (c *Connector) unregister(ctx context.Context, l *connectors.Link) error {
 	}
 	if err == nil {
 		delete(l.Config, configEndpoint)
+		delete(l.Config, configWebhook)
 	}
 	return err
 }

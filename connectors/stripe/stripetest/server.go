@@ -461,3 +461,9 @@ func (s *Server) ForgetEvents() {
 	}
 	s.lists["events"] = nil
 }
+
+// Odd puts an object of a form that nobody knows among those of a kind.
+func (s *Server) Odd(kind string) {
+	o := s.add(kind, Object{"name": Object{"unheard": "of"}})
+	o["metadata"] = []any{1}
+}
