@@ -185,7 +185,7 @@ func (p *Plane) table() map[string]func(call, []string) {
 
 // nothing answers a path that leads nowhere.
 func (c call) nothing() {
-	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; /openapi.json lists what there is")
+	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; /openapi.json and the README name what there is")
 }
 
 func (p *Plane) sqlRoutes(c call, parts []string) {
