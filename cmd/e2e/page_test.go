@@ -1,0 +1,357 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/headlessly/headlessly/connectors/stripe/stripetest"
+)
+
+// The page that users paste from, and the blocks of code on it, in order. A
+// block begins with its first words and ends with its last, since the page's
+// text runs on behind it.
+const pageFile = "testdata/integrations-page.txt"
+
+var pageBlocks = []struct{ name, first, last string }{ //nolint:gochecknoglobals // the page's contents
+	{"connect three", "import { Integration } from '@headlessly/platform'\nawait Integration.connect({ provider: 'stripe'", "const active = await Integration.find({ status: 'Active' })"},
+	{"connect stripe", "import { Integration } from '@headlessly/platform'\nconst stripe", "// stripe.$id = 'integration_hV6nRxWm'"},
+	{"verbs and hooks", "import { Integration } from '@headlessly/platform'\n// Execute", "entities: integration.lastSyncCount,\n})\n})"},
+	{"stripe", "import { Integration } from '@headlessly/platform'\nimport { Subscription }", "{ contact: sub.contact })\n})"},
+	{"github", "import { Integration } from '@headlessly/platform'\nimport { Issue }", "project: issue.project })\n})"},
+	{"webhook", "import { Integration } from '@headlessly/platform'\nawait Integration.connect({\nprovider: 'webhook'", "secret: process.env.WEBHOOK_SECRET,\n})"},
+	{"delivery", "{\n\"event\": \"Deal.Closed\"", "\"contact\": \"contact_fX9bL5nRd\"\n}\n}"},
+	{"script", "<script src=", "/>"},
+	{"analytics", "import { Integration } from '@headlessly/platform'\nawait Integration.connect({\nprovider: 'analytics'", "},\n})"},
+	{"status", "import { Integration } from '@headlessly/platform'\nconst integrations", "failed: ${integration.error}`,\n})\n})"},
+	{"mcp connect", "await $.Integration.connect({", "})"},
+	{"mcp list", "{ \"type\": \"Integration\"", "} }"},
+	{"mcp sync", "await $.Integration.sync(", "})"},
+	{"cli", "npx @headlessly/cli Integration.connect --provider stripe", "npx @headlessly/cli Integration.disconnect integration_hV6nRxWm"},
+}
+
+// page reads the blocks; each must be on the page, behind the one before.
+func page(t testing.TB) map[string]string {
+	t.Helper()
+	raw, err := os.ReadFile(pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, out := string(raw), map[string]string{}
+	for _, b := range pageBlocks {
+		start := strings.Index(rest, b.first)
+		if start < 0 {
+			t.Fatalf("the page has no block %q behind the one before it", b.name)
+		}
+		end := strings.Index(rest[start:], b.last)
+		if end < 0 {
+			t.Fatalf("block %q has no end", b.name)
+		}
+		end += start + len(b.last)
+		out[b.name], rest = rest[start:end], rest[end:]
+	}
+	return out
+}
+
+// world is a gateway with the providers of the page, stood in for.
+type world struct {
+	g      *gateway
+	stripe *stripetest.Server
+	env    []string
+	ids    map[string]string // what stands on the page, and what it is in this run
+
+	mu     sync.Mutex
+	slack  []string
+	posted []delivery
+}
+
+type delivery struct {
+	header http.Header
+	body   string
+}
+
+func (w *world) receive(slack bool) http.Handler {
+	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if slack {
+			w.slack = append(w.slack, string(raw))
+		} else {
+			w.posted = append(w.posted, delivery{r.Header, string(raw)})
+		}
+	})
+}
+
+func (w *world) hookDeliveries() []delivery {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]delivery(nil), w.posted...)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	_, sinks := providers(t)
+	w := &world{g: newGateway(t, "egress: {allowPrivate: true}\nlakehouse: {commitInterval: 1s}"), stripe: stripetest.Start(t, time.Now)}
+	w.stripe.Seed(3)
+	slack, hooks := httptest.NewServer(w.receive(true)), httptest.NewServer(w.receive(false))
+	t.Cleanup(slack.Close)
+	t.Cleanup(hooks.Close)
+	w.env = append(w.g.environment(t),
+		"STRIPE_KEY="+stripetest.LiveKey, "SLACK_WEBHOOK="+slack.URL+"/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "WEBHOOK_SECRET=whsec_"+"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"GA_ID=G-PAGE123456", "SENTRY_DSN=http://public@"+sinks+"/7", "POSTHOG_KEY=phc_page",
+		"STRIPE_STANDIN="+w.stripe.URL, "HOOKS_STANDIN="+hooks.URL+"/hooks/headlessly", "ANALYTICS_STANDIN=http://"+sinks)
+	w.ids = map[string]string{
+		"contact_fX9bL5nRd":    w.make(t, "Contact.create", "--name", "Ada", "--email", "ada@example.com"),
+		"campaign_nR4wLxKp":    w.make(t, "Campaign.create", "--name", "Win back"),
+		"agent_pR7xMwKn":       w.make(t, "Agent.create", "--name", "Watcher"),
+		"project_e5JhLzXc":     w.make(t, "Project.create", "--name", "Product"),
+	}
+	w.background(t, w.script(t, "standins.mts"), "pointing")
+	return w
+}
+
+// make creates an entity from the command line and gives its id.
+func (w *world) make(t testing.TB, args ...string) string {
+	t.Helper()
+	var e struct {
+		ID string `json:"$id"`
+	}
+	if err := json.Unmarshal([]byte(w.g.run(t, args...)), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.ID
+}
+
+func (w *world) script(t testing.TB, name string) *exec.Cmd {
+	cmd := script(t, w.g, name)
+	cmd.Env = w.env
+	return cmd
+}
+
+// background runs a program until the test ends, and waits for its line.
+func (w *world) background(t testing.TB, cmd *exec.Cmd, line string) *output {
+	t.Helper()
+	out := new(output)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("a program of the page printed:\n%s", out)
+		}
+	})
+	if !poll(func() bool { return strings.Contains(out.String(), line) }) {
+		t.Fatalf("the program does not say %q:\n%s", line, out)
+	}
+	return out
+}
+
+// typescript makes a program of a block: the ids of this run, and a last line.
+func (w *world) typescript(t testing.TB, text, last string) *exec.Cmd {
+	t.Helper()
+	for on, here := range w.ids {
+		text = strings.ReplaceAll(text, on, here)
+	}
+	cmd := program(t, w.g, text+"\n"+last+"\n")
+	cmd.Env = w.env
+	return cmd
+}
+
+func (w *world) runs(t testing.TB, text, last string) string {
+	t.Helper()
+	out, err := w.typescript(t, text, last).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\nprinted\n%s", err, text, out)
+	}
+	return string(out)
+}
+
+// find gives entities from the command line.
+func (w *world) find(t testing.TB, args ...string) []map[string]any {
+	t.Helper()
+	var page struct {
+		Results []map[string]any `json:"results"`
+	}
+	if err := json.Unmarshal([]byte(w.g.run(t, append(args, "--json")...)), &page); err != nil {
+		t.Fatal(err)
+	}
+	return page.Results
+}
+
+// without leaves a line out of a block.
+func without(t testing.TB, text, part string) string {
+	t.Helper()
+	var out strings.Builder
+	left := 0
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			left++
+			continue
+		}
+		out.WriteString(line)
+	}
+	if left != 1 {
+		t.Fatalf("%d lines with %q", left, part)
+	}
+	return out.String()
+}
+
+func TestThePageThatUsersPasteFromRuns(t *testing.T) {
+	blocks := page(t)
+	w := newWorld(t)
+
+	// GitHub's lines are left out until its connector is there.
+	out := w.runs(t, without(t, blocks["connect three"], "github"), "console.log(active.map(i => i.provider).sort().join(' ')); await (await import('@headlessly/sdk')).$.close()")
+	if !strings.Contains(out, "slack stripe") {
+		t.Errorf("connected and active: got %q", out)
+	}
+	out = w.runs(t, blocks["connect stripe"], "console.log(stripe.$id)")
+	stripeID := strings.TrimSpace(out)
+	if !strings.HasPrefix(stripeID, "integration_") {
+		t.Fatalf("stripe.$id is %q", out)
+	}
+	wait(t, "the initial sync has brought the customers", func() bool { return len(w.find(t, "Customer.find")) == 3 })
+
+	w.verbs(t, blocks["verbs and hooks"], stripeID)
+	w.subscriptions(t, blocks["stripe"])
+	w.webhooks(t, blocks["webhook"], blocks["delivery"])
+
+	w.runs(t, blocks["analytics"], "")
+	if got := w.find(t, "Integration.find", "--provider", "analytics", "--status", "Active"); len(got) != 1 {
+		t.Errorf("analytics: got %v", got)
+	}
+	w.health(t, blocks["status"])
+	w.commandLine(t, blocks["cli"], stripeID)
+}
+
+func (w *world) verbs(t *testing.T, text, stripeID string) {
+	t.Helper()
+	slackID, _ := w.find(t, "Integration.find", "--provider", "slack")[0]["$id"].(string)
+	text = strings.Replace(text, "disconnect({ id: 'integration_hV6nRxWm'", "disconnect({ id: '"+slackID+"'", 1)
+	text = strings.ReplaceAll(text, "integration_hV6nRxWm", stripeID)
+	out := w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	w.g.run(t, "Integration.sync", stripeID)
+	wait(t, "the hooks of sync run", func() bool { return strings.Contains(out.String(), "Syncing stripe...") })
+	wait(t, "the hook's event is recorded", func() bool {
+		events := w.find(t, "Event.find", "--type", "integration_synced")
+		return len(events) > 0 && events[0]["provider"] == "stripe" && events[0]["entities"] != nil
+	})
+	reconnect := w.typescript(t, "import { Integration } from '@headlessly/platform'\nawait Integration.connect({ provider: 'slack', webhook: process.env.SLACK_WEBHOOK })", "")
+	if b, err := reconnect.CombinedOutput(); err != nil {
+		t.Fatalf("connect again: %v\n%s", err, b)
+	}
+	wait(t, "the hooks of connect run", func() bool {
+		return strings.Contains(out.String(), "Connecting to slack...") && strings.Contains(out.String(), "slack connected -- initial sync starting")
+	})
+}
+
+func (w *world) subscriptions(t *testing.T, text string) {
+	t.Helper()
+	w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	contact := w.ids["contact_fX9bL5nRd"]
+	subs := w.find(t, "Subscription.find", "--contact", contact)
+	if len(subs) != 1 {
+		t.Fatalf("subscriptions of the contact: got %v", subs)
+	}
+	id, _ := subs[0]["stripeSubscriptionId"].(string)
+	if at := w.stripe.Get(id); at == nil {
+		t.Fatalf("Stripe has no subscription %q: %v", id, subs[0])
+	}
+	w.stripe.Act("DELETE", "/v1/subscriptions/"+id, "")
+	wait(t, "a cancellation at Stripe changes contact and campaign", func() bool {
+		c := w.find(t, "Contact.find", "--email", "ada@example.com")
+		m := w.find(t, "Campaign.find", "--name", "Win back")
+		list, _ := m[0]["contacts"].([]any)
+		return len(c) == 1 && c[0]["stage"] == "Churned" && len(list) == 1 && list[0] == contact
+	})
+}
+
+func (w *world) webhooks(t *testing.T, text, sample string) {
+	t.Helper()
+	w.runs(t, text, "")
+	deal := w.make(t, "Deal.create", "--name", "Enterprise", "--value", "50000", "--contact", w.ids["contact_fX9bL5nRd"])
+	w.g.run(t, "Deal.close", deal)
+	wait(t, "the delivery arrives", func() bool { return len(w.hookDeliveries()) > 0 })
+	d := w.hookDeliveries()[0]
+	var got, want map[string]any
+	if err := json.Unmarshal([]byte(d.body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(sample), &want); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := got["data"].(map[string]any)
+	for field := range want {
+		if got[field] == nil {
+			t.Errorf("the delivery has no %q: %s", field, d.body)
+		}
+	}
+	if got["event"] != "Deal.Closed" || data["name"] != "Enterprise" || data["value"] != 50000.0 || data["$id"] != deal {
+		t.Errorf("got %s", d.body)
+	}
+	file := filepath.Join(t.TempDir(), "body.json")
+	if err := os.WriteFile(file, []byte(d.body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify := program(t, w.g, `import { verifyWebhook } from '@headlessly/sdk'
+import { readFileSync } from 'node:fs'
+const body = await verifyWebhook(readFileSync(process.env.BODY!), JSON.parse(process.env.HEADERS!), process.env.WEBHOOK_SECRET!)
+console.log('verified', body.event)`)
+	headers := map[string]string{}
+	for name := range d.header {
+		headers[strings.ToLower(name)] = d.header.Get(name)
+	}
+	raw, err := json.Marshal(headers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify.Env = append(w.env, "BODY="+file, "HEADERS="+string(raw))
+	if out, err := verify.CombinedOutput(); err != nil || !strings.Contains(string(out), "verified Deal.Closed") {
+		t.Errorf("the SDK's verification: %v\n%s", err, out)
+	}
+}
+
+func (w *world) health(t *testing.T, text string) {
+	t.Helper()
+	out := w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	if !strings.Contains(out.String(), "stripe: Synced -- last sync 20") {
+		t.Errorf("status: got %s", out)
+	}
+	w.stripe.Revoke(stripetest.LiveKey)
+	id, _ := w.find(t, "Integration.find", "--provider", "stripe")[0]["$id"].(string)
+	_, _ = w.g.try("Integration.sync", id) // it is refused now
+	wait(t, "the agent is told of the error", func() bool {
+		out := w.g.run(t, "Agent.history", w.ids["agent_pR7xMwKn"], "--json")
+		return strings.Contains(out, "Agent.Notified") && strings.Contains(out, "Integration stripe failed: ")
+	})
+}
+
+func (w *world) commandLine(t *testing.T, text, stripeID string) {
+	t.Helper()
+	cli, err := filepath.Abs("../../jsclient/packages/cli/bin/headlessly.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = strings.ReplaceAll(strings.ReplaceAll(without(t, text, "github"), "integration_hV6nRxWm", stripeID), "npx @headlessly/cli", "node "+cli)
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
+	cmd.Env = append(w.env, "STRIPE_KEY="+stripetest.LiveKey+"_rolled") // the first one is refused by now
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := w.find(t, "Integration.find", "--provider", "stripe"); len(got) != 1 || got[0]["status"] != "Disconnected" {
+		t.Errorf("after the page's last line: got %v\n%s", got, out)
+	}
+}
