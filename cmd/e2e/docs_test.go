@@ -58,10 +58,9 @@ func blocks(t testing.TB, path string) []block {
 
 // reader follows a document, block by block, as its reader does.
 type reader struct {
-	g    *gateway
-	dir  string
-	home string // of the reader, empty at first
-	env  []string
+	g   *gateway
+	dir string
+	env []string
 	// local turns the addresses of the document into those of this run.
 	local *strings.Replacer
 }
@@ -162,5 +161,28 @@ func follow(t *testing.T, r *reader, path string) {
 	}
 	if ran == 0 {
 		t.Errorf("%s has no block that runs", path)
+	}
+}
+
+// documents are the pages whose blocks run, each with a gateway of its own that
+// forwards to stand-ins.
+var documents = []string{"jsclient/README.md", "connectors/README.md", "forwarders/README.md", "lakehouse/README.md"} //nolint:gochecknoglobals // a constant table
+
+func TestEveryBlockOfTheDocumentsRuns(t *testing.T) {
+	for _, doc := range documents {
+		t.Run(doc, func(t *testing.T) {
+			w := newWorld(t)
+			out := w.g.run(t, "Integration.connect", "--provider", "analytics", "--destinations", `{"posthog":{"apiKey":"phc_doc"}}`)
+			if !strings.Contains(out, `"status": "Connected"`) {
+				t.Fatalf("connect: %s", out)
+			}
+			r := &reader{
+				g: w.g, dir: t.TempDir(),
+				env: append(w.env, "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH")),
+				local: strings.NewReplacer("http://localhost:8080", "http://"+w.g.listen, "http://localhost:8081", "http://"+w.g.control,
+					"https://public@o1.ingest.sentry.io/2", strings.Replace(w.sinks, "http://", "http://public@", 1)+"/2"),
+			}
+			follow(t, r, filepath.Join("../..", doc))
+		})
 	}
 }

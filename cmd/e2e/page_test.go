@@ -66,6 +66,7 @@ type world struct {
 	g      *gateway
 	stripe *stripetest.Server
 	env    []string
+	sinks  string            // address of the analytics stand-ins
 	ids    map[string]string // what stands on the page, and what it is in this run
 
 	mu     sync.Mutex
@@ -100,7 +101,7 @@ func (w *world) hookDeliveries() []delivery {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	_, sinks := providers(t)
-	w := &world{g: newGateway(t, "egress: {allowPrivate: true}\nlakehouse: {commitInterval: 1s}"), stripe: stripetest.Start(t, time.Now)}
+	w := &world{sinks: "http://" + sinks, g: newGateway(t, "egress: {allowPrivate: true}\nlakehouse: {commitInterval: 1s}"), stripe: stripetest.Start(t, time.Now)}
 	w.stripe.Seed(3)
 	slack, hooks := httptest.NewServer(w.receive(true)), httptest.NewServer(w.receive(false))
 	t.Cleanup(slack.Close)
@@ -110,10 +111,10 @@ func newWorld(t *testing.T) *world {
 		"GA_ID=G-PAGE123456", "SENTRY_DSN=http://public@"+sinks+"/7", "POSTHOG_KEY=phc_page",
 		"STRIPE_STANDIN="+w.stripe.URL, "HOOKS_STANDIN="+hooks.URL+"/hooks/headlessly", "ANALYTICS_STANDIN=http://"+sinks)
 	w.ids = map[string]string{
-		"contact_fX9bL5nRd":    w.make(t, "Contact.create", "--name", "Ada", "--email", "ada@example.com"),
-		"campaign_nR4wLxKp":    w.make(t, "Campaign.create", "--name", "Win back"),
-		"agent_pR7xMwKn":       w.make(t, "Agent.create", "--name", "Watcher"),
-		"project_e5JhLzXc":     w.make(t, "Project.create", "--name", "Product"),
+		"contact_fX9bL5nRd": w.make(t, "Contact.create", "--name", "Ada", "--email", "ada@example.com"),
+		"campaign_nR4wLxKp": w.make(t, "Campaign.create", "--name", "Win back"),
+		"agent_pR7xMwKn":    w.make(t, "Agent.create", "--name", "Watcher"),
+		"project_e5JhLzXc":  w.make(t, "Project.create", "--name", "Product"),
 	}
 	w.background(t, w.script(t, "standins.mts"), "pointing")
 	return w
