@@ -7,7 +7,9 @@ const hook = Integration.connecting((draft) => {
   if (draft.provider === 'stripe') draft.apiBaseUrl = STRIPE_STANDIN
   if (draft.provider === 'webhook') draft.url = HOOKS_STANDIN
   if (draft.provider === 'analytics') {
-    draft.destinations = { ...draft.destinations, ga: { ...draft.destinations?.ga, endpoint: ANALYTICS_STANDIN }, posthog: { host: ANALYTICS_STANDIN } }
+    const d = draft.destinations ?? {}
+    if (d.ga) d.ga.endpoint = ANALYTICS_STANDIN
+    if (d.posthog) d.posthog.host = ANALYTICS_STANDIN
   }
 }, { name: 'standins', missing: 'veto' })
 await hook.ready
