@@ -59,7 +59,7 @@ func jobs() []job {
 // prompts offers the jobs.
 func prompts(srv *sdk.Server) {
 	for _, j := range jobs() {
-		srv.AddPrompt(&sdk.Prompt{Name: j.name, Title: j.title, Arguments: j.arguments}, func(_ context.Context, r *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
+		srv.AddPrompt(&sdk.Prompt{Name: j.name, Title: j.title, Description: j.title + ".", Arguments: j.arguments}, func(_ context.Context, r *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
 			text, err := j.fill(r.Params.Arguments)
 			if err != nil {
 				return nil, err
