@@ -105,6 +105,26 @@ func (p *process) memory() (now, peak int64) {
 	return now, peak
 }
 
+// ticksPerSecond is the unit of processor time in /proc (USER_HZ), the same on
+// every Linux.
+const ticksPerSecond = 100
+
+// cpu gives the processor time that the process has used. Unlike rates, it
+// hardly depends on what else the machine does.
+func (p *process) cpu() time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * time.Second / ticksPerSecond
+}
+
 // stop ends the process and waits for it.
 func (p *process) stop() error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/eventlog"
 )
 
@@ -22,7 +24,7 @@ const (
 // closed cleanly, and after it was killed.
 func startup(ctx context.Context, w io.Writer, bin, dir string) error {
 	began := time.Now()
-	stored, err := fill(ctx, filepath.Join(dir, "data", "log"))
+	stored, err := fill(ctx, filepath.Join(dir, "data"))
 	if err != nil {
 		return fmt.Errorf("fill the log: %w", err)
 	}
@@ -45,7 +47,7 @@ func startup(ctx context.Context, w io.Writer, bin, dir string) error {
 
 // fill writes events to a log until it is large.
 func fill(ctx context.Context, dir string) (stored int64, err error) {
-	cfg := eventlog.DefaultConfig(dir)
+	cfg := eventlog.DefaultConfig(filepath.Join(dir, "log"))
 	cfg.CompressOver = 0
 	l, err := eventlog.Open(ctx, cfg)
 	if err != nil {
@@ -72,5 +74,10 @@ func fill(ctx context.Context, dir string) (stored int64, err error) {
 			return stored, err
 		}
 	}
-	return stored, l.Close(ctx)
+	// The index of message ids follows the log, as it does beside a gateway.
+	ids, err := dedupe.Open(ctx, dedupe.Default(filepath.Join(dir, "dedupe"), l))
+	if err != nil {
+		return stored, err
+	}
+	return stored, errors.Join(ids.Close(ctx), l.Close(ctx))
 }

@@ -55,7 +55,8 @@ func (q *turns) take(t *turn, f *flow, units, cost int64) {
 	t.start = max(q.now, f.end)
 	f.end = t.start + cost
 	first := len(q.waiting) == 0 || t.start < q.waiting[0].start
-	if q.free >= t.units && (!behind || !q.patient && first) {
+	idle := q.free == q.size && !q.ushering
+	if q.free >= t.units && (!behind || idle || !q.patient && first) {
 		q.free -= t.units
 		q.now = t.start
 		q.mu.Unlock()
