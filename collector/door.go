@@ -42,6 +42,9 @@ const (
 	// few frames, so that the disk is kept busy and the queue before it is
 	// where fairness decides.
 	logWindow = 4 << 20
+	// maxTurnWait is how long a request may wait for a processor: its client
+	// must still be there when it is answered, or the work is for nobody.
+	maxTurnWait = 3 * time.Second
 	// requestCost is what a request costs beside its bytes, in bytes: a quarter
 	// of the work of a single event of a browser.
 	requestCost = 512
@@ -148,18 +151,28 @@ func (v *visit) leave() {
 
 // begin waits for a processor, for a request of n bytes. The tenant's flow is
 // charged, or where it is not known yet that of the client. Nothing that waits
-// for a client or for the disk may be done before pause.
-func (v *visit) begin(d *door, client netip.Addr, n int) {
+// for a client or for the disk may be done before pause. Who had to wait too long
+// is refused.
+func (v *visit) begin(d *door, client netip.Addr, n int) *errorReply {
 	v.door = d
 	if v.work.units > 0 {
-		return
+		return nil
 	}
 	f := &d.unnamed[maphash.Comparable(d.seed, client)%unnamedFlows]
 	if v.tenant != nil {
 		f = &v.tenant.work
 	}
+	came := d.clock()
 	d.work.take(&v.work, f, 1, requestCost+int64(n))
+	if d.clock().Sub(came) <= maxTurnWait {
+		return nil
+	}
+	v.pause()
+	return &errorReply{status: 503, code: "overloaded", message: "the gateway is overloaded; nothing was acknowledged, send again later"}
 }
+
+// beginAnyhow is begin for a request that cannot be refused any more.
+func (v *visit) beginAnyhow(d *door, client netip.Addr, n int) { _ = v.begin(d, client, n) }
 
 // grew charges what a body has become by decompression.
 func (v *visit) grew(n int) {

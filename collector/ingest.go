@@ -59,7 +59,10 @@ func acceptable(ct string) bool {
 
 // take parses, checks, enriches and appends a JSON body and answers.
 func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller, body []byte) {
-	b.visit.begin(c.door, c.unnamedClient(ctx, &b.visit), len(body))
+	if refusal := b.visit.begin(c.door, c.unnamedClient(ctx, &b.visit), len(body)); refusal != nil {
+		c.refuse(ctx, refusal)
+		return
+	}
 	root, sh, refusal := c.parse(b, body)
 	if refusal != nil && refusal.status >= 500 {
 		c.refuse(ctx, refusal)
@@ -118,7 +121,7 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 	}
 	first, err := c.append(b, 0)
 	// Everyone of a frame wakes at once: who used least answers first.
-	b.visit.begin(c.door, netip.Addr{}, 0)
+	b.visit.beginAnyhow(c.door, netip.Addr{}, 0)
 	if err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return

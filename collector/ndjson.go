@@ -247,7 +247,7 @@ func (s *lines) take(line []byte) *headlessly.FieldError {
 		return &headlessly.FieldError{Code: codeTooLarge, Message: fmt.Sprintf("has %d bytes, at most %d are allowed", len(line), headlessly.MaxEventBytes)}
 	}
 	b := s.batch
-	b.visit.begin(s.c.door, netip.Addr{}, len(line))
+	b.visit.beginAnyhow(s.c.door, netip.Addr{}, len(line))
 	defer b.visit.pause()
 	v, sh, refusal := s.c.parse(b, line)
 	if refusal != nil {

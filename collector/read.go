@@ -100,7 +100,9 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *byte
 	if enc == "" || enc == "identity" {
 		return body, nil
 	}
-	v.begin(c.door, c.unnamedClient(ctx, v), len(body))
+	if refusal := v.begin(c.door, c.unnamedClient(ctx, v), len(body)); refusal != nil {
+		return nil, refusal
+	}
 	defer func() { v.grew(unpacked.Len() - len(body)) }()
 	switch err = c.decoders.decode(unpacked, enc, body, c.limits(), v.meter(c.door)); {
 	case err == nil:

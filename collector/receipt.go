@@ -70,7 +70,10 @@ func (c *Collector) receive(ctx *fasthttp.RequestCtx, tenant, provider, integrat
 		c.refuse(ctx, c.readReply(ctx, err))
 		return
 	}
-	b.visit.begin(c.door, netip.Addr{}, len(body))
+	if refusal := b.visit.begin(c.door, netip.Addr{}, len(body)); refusal != nil {
+		c.refuse(ctx, refusal)
+		return
+	}
 	r := headlessly.Receipt{
 		Tenant: tenant, Provider: provider, Integration: integration, ReceivedAt: c.cfg.Clock().UnixMicro(),
 		Headers: receiptHeaders(&ctx.Request.Header), Query: view(ctx.URI().QueryString()), Body: body,

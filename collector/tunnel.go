@@ -89,7 +89,9 @@ func (c *Collector) tee(ctx *fasthttp.RequestCtx, tenant, path string, kind tee.
 	if err != nil {
 		return nil, nil, c.readReply(ctx, err)
 	}
-	b.visit.begin(c.door, c.unnamedClient(ctx, &b.visit), len(body))
+	if refusal := b.visit.begin(c.door, c.unnamedClient(ctx, &b.visit), len(body)); refusal != nil {
+		return nil, nil, refusal
+	}
 	in := tee.Request{
 		Path: path, Query: view(ctx.URI().QueryString()), Body: body, Now: c.cfg.Clock(),
 		Header: func(name string) string { return view(ctx.Request.Header.Peek(name)) },

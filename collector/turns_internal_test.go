@@ -2,6 +2,7 @@ package collector
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -123,5 +124,29 @@ func mixTurns(t *testing.T, patient bool) {
 	wg.Wait()
 	if q.free != size || q.waits() != 0 {
 		t.Errorf("%d of %d are free at the end, %d wait", q.free, size, q.waits())
+	}
+}
+
+// TestWhoWaitedTooLongIsRefused: its client may be gone, and the work would be
+// for nobody while others wait.
+func TestWhoWaitedTooLongIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		waited time.Duration
+		status int
+	}{{maxTurnWait, 0}, {maxTurnWait + time.Millisecond, 503}} {
+		now := time.Unix(0, 0)
+		d := newDoor(&Config{MaxInFlight: 10, MaxBodyMemory: 10, Clock: func() time.Time { now = now.Add(c.waited); return now }})
+		var v visit
+		status := 0
+		if refusal := v.begin(d, netip.Addr{}, 100); refusal != nil {
+			status = refusal.status
+		}
+		if status != c.status {
+			t.Errorf("after %s: got %d, want %d", c.waited, status, c.status)
+		}
+		v.leave()
+		if d.work.free != d.work.size {
+			t.Errorf("after %s: a turn is lost", c.waited)
+		}
 	}
 }
