@@ -1,7 +1,7 @@
 import { encode } from './encode'
 import { uuid7 } from './ids'
 import { exceptionsOf } from './stack'
-import type { CaptureOptions, Level, Properties } from './types.js'
+import type { Breadcrumb, CaptureOptions, ConsentChoice, Level, Properties } from './types.js'
 
 export type * from './types.js'
 
@@ -16,6 +16,7 @@ const enum Limit {
   Queue = 50_000,
   Wait = 60_000,
   Timeout = 30_000,
+  Crumbs = 50,
 }
 
 /** How the server client is set up. */
@@ -50,7 +51,7 @@ export interface About {
   url?: string
 }
 
-type Listener = (ids: string[], reason?: string) => void
+type Listener = (about: never, reason: never) => void
 
 /**
  * The client for servers: the same calls as in the browser, with a last
@@ -67,7 +68,16 @@ export class Headlessly {
   private closed = false
   private wake: (() => void) | undefined
   private superProperties: Properties = {}
-  private scope: Record<string, Properties> = {}
+  private scope: {
+    tags?: Properties
+    contexts?: Properties
+    user?: Properties | null
+    breadcrumbs?: Breadcrumb[]
+  } = {}
+  private clocks = new Map<string, number>()
+  private choice: ConsentChoice | undefined
+  private silent = false
+  private talks = false
   private listeners: Record<string, Set<Listener>> = {}
   private onSignal: ((signal: NodeJS.Signals) => void) | undefined
 
@@ -81,47 +91,98 @@ export class Headlessly {
   }
 
   track(event: string, properties?: Properties, about?: About): void {
-    this.emit('track', { event, properties }, about)
+    const began = this.clocks.get(event)
+    this.clocks.delete(event)
+    const durationMs = began === undefined ? undefined : Math.round(performance.now() - began)
+    this.emit('track', () => ({ event, properties: { durationMs, ...properties } }), about)
   }
   page(name?: string, properties?: Properties, about?: About): void {
-    this.emit('page', { properties: { name, ...properties } }, about)
+    this.emit('page', () => ({ properties: { name, ...properties } }), about)
   }
   identify(userId: string, traits?: Properties, about?: About): void {
-    this.emit('identify', { userId, traits }, about)
+    this.emit('identify', () => ({ userId, traits }), about)
   }
   group(groupId: string, traits?: Properties, about?: About): void {
-    this.emit('group', { groupId, traits }, about)
+    this.emit('group', () => ({ groupId, traits }), about)
   }
   alias(userId: string, about: About & { previousId: string }): void {
-    this.emit('alias', { userId }, about)
+    this.emit('alias', () => ({ userId }), about)
   }
   captureException(error: unknown, options: CaptureOptions = {}, about?: About): void {
-    const { tags, extra, level = 'error' } = options
-    const exception = exceptionsOf(error, 'generic', true)
-    const all = { ...this.scope.tags, ...tags }
-    this.emit('error', { ...this.scope, level, exception, tags: all, extra }, about)
+    this.emit(
+      'error',
+      () => {
+        const { tags, extra, level = 'error' } = options
+        const exception = exceptionsOf(error, 'generic', true)
+        return { ...this.scope, level, exception, tags: { ...this.scope.tags, ...tags }, extra }
+      },
+      about,
+    )
   }
   captureMessage(message: string, level: Level = 'info', about?: About): void {
-    this.emit('message', { ...this.scope, message: String(message), level }, about)
+    this.emit('message', () => ({ ...this.scope, message: String(message), level }), about)
+  }
+  /** Note what happened before an error, in this process. */
+  addBreadcrumb(crumb: Breadcrumb): void {
+    const crumbs = this.scope.breadcrumbs ?? []
+    safely(() => {
+      this.scope.breadcrumbs = [...crumbs.slice(1 - Limit.Crumbs), { timestamp: Date.now(), ...crumb }]
+    })
+  }
+  setUser(user: Properties | null): void {
+    this.scope.user = user
   }
   setTag(name: string, value: string): void {
     this.setTags({ [name]: value })
   }
   setTags(tags: Record<string, string>): void {
-    this.scope.tags = { ...this.scope.tags, ...tags }
+    safely(() => {
+      this.scope.tags = { ...this.scope.tags, ...tags }
+    })
   }
   setContext(name: string, context: Properties | null): void {
     this.scope.contexts = { ...this.scope.contexts, [name]: context ?? undefined }
   }
   /** Properties to add to every later event. */
   register(properties: Properties): void {
-    this.superProperties = { ...this.superProperties, ...properties }
+    safely(() => {
+      this.superProperties = { ...this.superProperties, ...properties }
+    })
   }
   unregister(name: string): void {
     delete this.superProperties[name]
   }
-  /** `ack`: ids that a 202 confirmed. `drop`: ids given up, and why. Returns a function that unsubscribes. */
-  on(name: 'ack' | 'drop', fn: Listener): () => void {
+  /** Start a clock; the next `track` of that name carries `durationMs`. */
+  timeEvent(name: string): void {
+    this.clocks.set(name, performance.now())
+  }
+  /** Take no events until `optIn`. */
+  optOut(): void {
+    this.silent = true
+  }
+  optIn(): void {
+    this.silent = false
+  }
+  /** What the visitors of this process agreed to, said with every batch; a plain 'denied' or 'wait' takes no events. */
+  consent(choice: ConsentChoice): void {
+    this.choice = choice
+    this.silent = choice === 'denied' || choice === 'wait'
+  }
+  /** Forget tags, user, contexts, breadcrumbs, registered properties and clocks. */
+  reset(): void {
+    this.scope = {}
+    this.superProperties = {}
+    this.clocks.clear()
+  }
+  /** Say on standard error what is taken, acknowledged and given up. */
+  debug(on = true): void {
+    this.talks = on
+  }
+  /** `event`: each event as queued. `ack`: ids that a 202 confirmed. `drop`: ids given up, and why. Returns a function that unsubscribes. */
+  on(name: 'event', fn: (event: Properties) => void): () => void
+  on(name: 'ack', fn: (messageIds: string[]) => void): () => void
+  on(name: 'drop', fn: (messageIds: string[], reason: string) => void): () => void
+  on(name: string, fn: Listener): () => void {
     this.listeners[name] ??= new Set()
     const set = this.listeners[name].add(fn)
     return () => void set.delete(fn)
@@ -153,10 +214,12 @@ export class Headlessly {
     if (left[0]) this.report('drop', ids(left), 'shutdown')
   }
 
-  private emit(type: string, fields: Properties, about: About = {}): void {
-    try {
-      if (this.closed) return
+  private emit(type: string, say: () => Properties, about: About = {}): void {
+    // Never into the caller: what cannot be captured is not worth a request that fails.
+    safely(() => {
+      if (this.closed || this.silent) return
       const ts = about.ts ?? Date.now()
+      const fields = say()
       let event: Properties | null | undefined = {
         messageId: uuid7(ts),
         type,
@@ -170,12 +233,11 @@ export class Headlessly {
       if (this.config.beforeSend) event = this.config.beforeSend(event)
       if (!event) return
       this.queue.push({ id: String(event.messageId), json: encode(event) })
+      this.report('event', event)
       if (this.queue.length > Limit.Queue) this.report('drop', ids(this.queue.splice(0, 1)), 'full')
       if (this.queue.length >= Limit.Batch) void this.flush()
       else this.timer ??= setTimeout(() => void this.flush(), this.config.flushInterval ?? 1000).unref()
-    } catch {
-      // Never into the caller: what cannot be captured is not worth a request that fails.
-    }
+    })
   }
 
   /** Sends batch after batch until nothing waits. */
@@ -222,7 +284,8 @@ export class Headlessly {
   private async send(batch: { id: string; json: string }[]): Promise<number | undefined> {
     const { tenant, endpoint, key } = this.config
     const library = { name: '@headlessly/node', version: VERSION }
-    const head = `{"tenant":${JSON.stringify(tenant)},"sentAt":${Date.now()},"context":${JSON.stringify({ library })},"events":[`
+    const context = JSON.stringify({ library, consent: this.choice })
+    const head = `{"tenant":${JSON.stringify(tenant)},"sentAt":${Date.now()},"context":${context},"events":[`
     let response: Response
     try {
       response = await (this.config.fetch ?? fetch)(`${endpoint}/e?t=${encodeURIComponent(tenant)}`, {
@@ -253,15 +316,19 @@ export class Headlessly {
     return
   }
 
-  private report(name: string, messageIds: string[], reason?: string): void {
+  private report(name: string, about: unknown, reason?: string): void {
+    if (this.talks) console.error('[hly]', name, about, reason ?? '')
     for (const fn of this.listeners[name] ?? []) {
-      try {
-        fn(messageIds, reason)
-      } catch {
-        // A listener's fault is its own.
-      }
+      safely(() => fn(about as never, reason as never)) // a listener's fault is its own
     }
   }
+}
+
+/** Runs fn; what goes wrong in it stays here. */
+const safely = (fn: () => void): void => {
+  try {
+    fn()
+  } catch {}
 }
 
 const ids = (batch: { id: string }[]): string[] => batch.map(({ id }) => id)

@@ -10,11 +10,13 @@ let server: Server
 let endpoint: string
 let arrived: Event[][]
 let headers: Record<string, unknown>[]
+let contexts: unknown[]
 let reply: (batch: Event[]) => Reply
 
 beforeEach(async () => {
   arrived = []
   headers = []
+  contexts = []
   reply = () => undefined
   server = createServer((request, response) => {
     let text = ''
@@ -22,7 +24,9 @@ beforeEach(async () => {
       text += chunk
     })
     request.on('end', () => {
-      const batch = JSON.parse(text).events as Event[]
+      const { events, context } = JSON.parse(text)
+      const batch = events as Event[]
+      contexts.push(context)
       const answer = reply(batch)
       if (answer === 'cut') return request.socket.destroy()
       if (!answer) arrived.push(batch)
@@ -182,4 +186,41 @@ describe('the server client', () => {
     await hly.flush()
     expect(events()).toEqual([])
   })
+})
+
+it('timers, breadcrumbs, user, and reset', async () => {
+  const client = new Headlessly({ tenant: 'acme', endpoint, handleSignals: false })
+  const seen: unknown[] = []
+  client.on('event', (event) => seen.push(event.event ?? event.type))
+  client.timeEvent('Import')
+  client.track('Import')
+  client.track('Import')
+  client.addBreadcrumb({ category: 'job', message: 'began' })
+  client.setUser({ id: 'user-7' })
+  client.captureException(new Error('failed'))
+  client.reset()
+  client.captureMessage('after')
+  await client.shutdown()
+  const [first, second, error, message] = arrived.flat()
+  expect(first?.properties).toEqual({ durationMs: expect.any(Number) })
+  expect(second?.properties).toEqual({})
+  expect(error?.breadcrumbs).toEqual([{ category: 'job', message: 'began', timestamp: expect.any(Number) }])
+  expect(error?.user).toEqual({ id: 'user-7' })
+  expect(message?.user).toBeUndefined()
+  expect(seen).toEqual(['Import', 'Import', 'error', 'message'])
+})
+
+it('nothing is taken while consent is refused, and what was agreed to is said', async () => {
+  const client = new Headlessly({ tenant: 'acme', endpoint, handleSignals: false })
+  client.consent('denied')
+  client.track('Refused')
+  client.consent({ analytics: true, marketing: false })
+  client.track('Agreed')
+  client.optOut()
+  client.track('Out')
+  client.optIn()
+  client.track('In')
+  await client.shutdown()
+  expect(arrived.flat().map(({ event }) => event)).toEqual(['Agreed', 'In'])
+  expect(contexts.at(-1)).toMatchObject({ consent: { analytics: true, marketing: false } })
 })

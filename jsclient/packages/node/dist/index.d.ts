@@ -1,4 +1,4 @@
-import type { CaptureOptions, Level, Properties } from './types.js';
+import type { Breadcrumb, CaptureOptions, ConsentChoice, Level, Properties } from './types.js';
 export type * from './types.js';
 /** How the server client is set up. */
 export interface NodeConfig {
@@ -30,7 +30,6 @@ export interface About {
     messageId?: string;
     url?: string;
 }
-type Listener = (ids: string[], reason?: string) => void;
 /**
  * The client for servers: the same calls as in the browser, with a last
  * argument that says whom it is about. It batches, repeats what failed under the
@@ -47,6 +46,10 @@ export declare class Headlessly {
     private wake;
     private superProperties;
     private scope;
+    private clocks;
+    private choice;
+    private silent;
+    private talks;
     private listeners;
     private onSignal;
     constructor(config: NodeConfig);
@@ -59,14 +62,30 @@ export declare class Headlessly {
     }): void;
     captureException(error: unknown, options?: CaptureOptions, about?: About): void;
     captureMessage(message: string, level?: Level, about?: About): void;
+    /** Note what happened before an error, in this process. */
+    addBreadcrumb(crumb: Breadcrumb): void;
+    setUser(user: Properties | null): void;
     setTag(name: string, value: string): void;
     setTags(tags: Record<string, string>): void;
     setContext(name: string, context: Properties | null): void;
     /** Properties to add to every later event. */
     register(properties: Properties): void;
     unregister(name: string): void;
-    /** `ack`: ids that a 202 confirmed. `drop`: ids given up, and why. Returns a function that unsubscribes. */
-    on(name: 'ack' | 'drop', fn: Listener): () => void;
+    /** Start a clock; the next `track` of that name carries `durationMs`. */
+    timeEvent(name: string): void;
+    /** Take no events until `optIn`. */
+    optOut(): void;
+    optIn(): void;
+    /** What the visitors of this process agreed to, said with every batch; a plain 'denied' or 'wait' takes no events. */
+    consent(choice: ConsentChoice): void;
+    /** Forget tags, user, contexts, breadcrumbs, registered properties and clocks. */
+    reset(): void;
+    /** Say on standard error what is taken, acknowledged and given up. */
+    debug(on?: boolean): void;
+    /** `event`: each event as queued. `ack`: ids that a 202 confirmed. `drop`: ids given up, and why. Returns a function that unsubscribes. */
+    on(name: 'event', fn: (event: Properties) => void): () => void;
+    on(name: 'ack', fn: (messageIds: string[]) => void): () => void;
+    on(name: 'drop', fn: (messageIds: string[], reason: string) => void): () => void;
     /** Resolves when everything that waits now has its answer. */
     flush(): Promise<void>;
     /** Takes no more events, and waits up to ms for the answers. Events that are left then are told as dropped. */

@@ -39,8 +39,6 @@ export interface Config {
     beforeSend?: (event: EventFields) => EventFields | null | undefined;
     /** Milliseconds that events may wait for company. 1000 by default. */
     flushInterval?: number | string;
-    /** Compress what is sent. The gateway must take a gzip body without a Content-Encoding header. */
-    gzip?: boolean | string;
 }
 /** One event as it goes over the wire. */
 export interface EventFields {
