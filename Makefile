@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=.ci/lint/go.mod golangci-lint
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: all build generate test lint vet unit js e2e bench soak deps clean
+.PHONY: all build generate test lint vet unit js e2e bench peers soak deps clean
 
 all: build
 
@@ -39,6 +39,9 @@ e2e: deps ## only the end-to-end test
 
 bench: ## the figures of the README, as ratios within one run
 	$(GO) run ./bench
+
+peers: ## the browser script beside posthog-js, @sentry/browser and web-vitals: bench/peers/RESULTS.md
+	cd bench/peers && npm install --no-save --no-audit --no-fund --loglevel=error && npm run compare
 
 soak: ## longer runs of the fault tests
 	HEADLESSLY_SOAK=1 $(GO) test -count=1 -timeout 3h ./...

@@ -3,6 +3,8 @@ package collector
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/hex"
 	"iter"
 	"strings"
@@ -51,11 +53,12 @@ func (s *scripts) serve(ctx *fasthttp.RequestCtx) {
 type script struct {
 	plain, gzip, br, zstd []byte
 	hash                  string // 16 hex digits of its SHA-256
+	integrity             string // for a script tag that pins it
 }
 
 func newScript(js []byte) (*script, error) {
-	sum := sha256.Sum256(js)
-	s := &script{plain: js, hash: hex.EncodeToString(sum[:8])}
+	sum, long := sha256.Sum256(js), sha512.Sum384(js)
+	s := &script{plain: js, hash: hex.EncodeToString(sum[:8]), integrity: "sha384-" + base64.StdEncoding.EncodeToString(long[:])}
 	var buf bytes.Buffer
 	gz, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
 	if err != nil {
@@ -96,6 +99,12 @@ func (s *script) serve(ctx *fasthttp.RequestCtx, immutable bool) {
 	if immutable {
 		h.Set(fasthttp.HeaderCacheControl, immutableCache)
 	}
+	// Where exactly these bytes stay for good, and what pins them: relative to
+	// the address that was asked for, which may have a prefix.
+	if !immutable {
+		h.Set(fasthttp.HeaderContentLocation, "v1/"+s.hash+".js")
+	}
+	h.Set("X-Integrity", s.integrity)
 	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set(fasthttp.HeaderAccessControlAllowOrigin, "*") // crossorigin="anonymous" is needed for integrity checks

@@ -24,6 +24,9 @@ func TestTheScriptIsServedForCaches(t *testing.T) {
 		h.Get("Cross-Origin-Resource-Policy") != "cross-origin" || h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Content-Type"), "text/javascript") {
 		t.Errorf("got %d %v", res.StatusCode, h)
 	}
+	if got, want := h.Get("Content-Location"), "v1/"+g.c.ScriptHash()+".js"; got != want || !strings.HasPrefix(h.Get("X-Integrity"), "sha384-") {
+		t.Errorf("got location %q, integrity %q, want %q", got, h.Get("X-Integrity"), want)
+	}
 	again, _ := g.do(t, http.MethodGet, "/v1.js", nil, "Accept-Encoding: br", "If-None-Match: "+h.Get("ETag"))
 	if again.StatusCode != http.StatusNotModified {
 		t.Errorf("same ETag: got %d, want 304", again.StatusCode)

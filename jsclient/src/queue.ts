@@ -160,7 +160,8 @@ const cut = (leaving?: boolean): Promise<unknown> | undefined => {
   const batch: Batch = [ids, '"context":' + (guard(context)() || '{}') + ',"events":[' + events + ']}']
   ids = events = ''
   size = 0
-  if (pause()[1] <= 0) return send(key, batch, clock(), leaving)
+  // Not even a rejection may reach the page.
+  if (pause()[1] <= 0) return send(key, batch, clock(), leaving).catch(() => {})
   put(key, batch)
   later(50)
   return
@@ -190,7 +191,7 @@ export const drain = (atOnce?: boolean): void => {
         lock ? work() : later(Limit.UnderWay),
       )
       .catch(() => {})
-  } else work()
+  } else work().catch(() => {})
 }
 
 export const add = (id: string, json: string): void => {
@@ -204,10 +205,12 @@ export const add = (id: string, json: string): void => {
 
 /** Send what waits; leaving: by means that outlive the page. */
 export const flush = async (leaving?: boolean): Promise<void> => {
-  hurry()
-  const sent = cut(leaving)
-  if (!leaving) drain()
-  await sent
+  try {
+    hurry()
+    const sent = cut(leaving)
+    if (!leaving) drain()
+    await sent
+  } catch {}
 }
 
 export const discard = (): void => {

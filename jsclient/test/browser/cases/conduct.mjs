@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { sleep } from '../gateway.mjs'
-import { html, names } from '../kit.mjs'
+import { html, names, sameOnce } from '../kit.mjs'
 
 export const conduct = ({ it }) => {
   it('a page whose storage is blocked', async (setUp) => {
@@ -86,6 +86,67 @@ export const conduct = ({ it }) => {
     for (const event of ['getter', 'toJSON', 'cycle', 'bigint', 'proxy', 'huge', 'window', 'nothing']) {
       assert.ok(names(rows).includes('Hostile ' + event), event)
     }
+  })
+
+  it('a page that breaks the methods of arrays', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        `<script>window.faults = []; addEventListener('error', (e) => faults.push(e.message)); addEventListener('unhandledrejection', (e) => faults.push(String(e.reason)))</script>` +
+          script(),
+        '<button id="b">b</button>',
+      ),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await sleep(1300)
+    const outcome = await t.page.evaluate(`(async () => {
+      const own = {}
+      const no = () => { throw new Error('hostile') }
+      for (const name of ['at', 'concat', 'filter', 'find', 'forEach', 'includes', 'join', 'map', 'reverse', 'slice', 'some', 'sort', 'splice']) {
+        own[name] = Array.prototype[name]
+        Array.prototype[name] = no
+      }
+      let said = 'survived'
+      try {
+        headlessly.track('Broken', { list: [1, 2, 3] }); headlessly.captureException(new Error('broken')); headlessly.addBreadcrumb({ message: 'x' })
+        b.click()
+        console.log('logged', [1])
+        history.pushState({}, '', '/inside')
+        await headlessly.flush()
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+      } catch (error) { said = String(error) }
+      Object.assign(Array.prototype, own)
+      return said
+    })()`)
+    assert.equal(outcome, 'survived')
+    await t.page.evaluate(`(headlessly.track('Mended'), 1)`)
+    const rows = await t.until('event, message_id', (rows) => names(rows).includes('Mended'))
+    assert.ok(names(rows).includes('Mended'))
+    sameOnce(rows)
+    assert.equal(await t.page.evaluate('faults.join()'), '')
+  })
+
+  it('the immutable twin, with its integrity checked by the browser', async (setUp) => {
+    let twin = ''
+    let integrity = ''
+    const t = await setUp(({ proxy }) => ({
+      get '/a.html'() {
+        const src = new URL(twin, proxy.origin + '/v1')
+        return html(
+          `<script src="${src}" integrity="${integrity}" crossorigin data-tenant="default"></script>`,
+        )
+      },
+    }))
+    const { headers } = await fetch(t.proxy.origin + '/v1')
+    twin = headers.get('content-location')
+    integrity = headers.get('x-integrity')
+    assert.match(integrity, /^sha384-/)
+    assert.match(
+      (await fetch(new URL(twin, t.proxy.origin + '/v1'))).headers.get('cache-control'),
+      /immutable/,
+    )
+    await t.page.goto(t.site.origin + '/a.html')
+    const rows = await t.until('event', (rows) => names(rows).includes('page'))
+    assert.ok(names(rows).includes('page'), 'the script did not run, or did not find its endpoint')
   })
 
   it('the stub keeps calls made before the script, in order', async (setUp) => {
