@@ -83,8 +83,8 @@ type graphRun struct {
 	rows  int
 }
 
-func (b *graphRun) tell(what string, ours, plain float64, unit string) {
-	_, _ = fmt.Fprintf(b.w, "  %-44s %10.0f %s, plain SQLite %10.0f, ratio %.2f\n", what, ours, unit, plain, ours/plain)
+func (b *graphRun) tell(what string, ours, plain float64) {
+	_, _ = fmt.Fprintf(b.w, "  %-44s %10.0f /s, plain SQLite %10.0f, ratio %.2f\n", what, ours, plain, ours/plain)
 }
 
 // contact is the i-th entity.
@@ -133,7 +133,7 @@ func (b *graphRun) grouped(ctx context.Context) error {
 			return err
 		}
 	}
-	b.tell("durable mutations, batches of 1,000", rate(b.rows, ours), rate(b.rows, time.Since(begin)), "/s")
+	b.tell("durable mutations, batches of 1,000", rate(b.rows, ours), rate(b.rows, time.Since(begin)))
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (b *graphRun) single(ctx context.Context) error {
 			return err
 		}
 		next += graphSingles
-		b.tell(fmt.Sprintf("durable mutations one by one, %d callers", callers), ours.perSecond(), plain.perSecond(), "/s")
+		b.tell(fmt.Sprintf("durable mutations one by one, %d callers", callers), ours.perSecond(), plain.perSecond())
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (b *graphRun) finds(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.tell(fmt.Sprintf("find by index, page of 25 and total, %d callers", callers), ours.perSecond(), plain.perSecond(), "/s")
+		b.tell(fmt.Sprintf("find by index, page of 25 and total, %d callers", callers), ours.perSecond(), plain.perSecond())
 		_, _ = fmt.Fprintf(b.w, "  %-44s %10s p50, %s p99; plain SQLite %s p50, %s p99\n", "", ours.share(0.5), ours.share(0.99), plain.share(0.5), plain.share(0.99))
 	}
 	return nil
@@ -215,7 +215,7 @@ func (b *graphRun) gets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.tell("get by id", ours.perSecond(), plain.perSecond(), "/s")
+	b.tell("get by id", ours.perSecond(), plain.perSecond())
 	return nil
 }
 
@@ -239,7 +239,7 @@ func (b *graphRun) rebuild(ctx context.Context) error {
 			return err
 		}
 	}
-	b.tell("projection rebuilt, messages", rate(int(last.Done), ours), rate(n, time.Since(begin)), "/s") //nolint:gosec // a count
+	b.tell("projection rebuilt, messages", rate(int(last.Done), ours), rate(n, time.Since(begin))) //nolint:gosec // a count
 	return nil
 }
 
@@ -253,6 +253,7 @@ func (t timings) perSecond() float64 { return rate(len(t.each), t.total) }
 func (t timings) share(q float64) time.Duration {
 	return t.each[int(float64(len(t.each)-1)*q)].Round(time.Microsecond)
 }
+
 func parallel(callers, calls int, f func(i int) error) (timings, error) {
 	lists, errs := make([][]time.Duration, callers), make([]error, callers)
 	begin := time.Now() //nolint:forbidigo // measures
@@ -304,7 +305,7 @@ func openPlain(ctx context.Context, path string) (*plainTable, error) {
 		&p.count: `select count(*) from deals where tenant = ? and contact = ?`,
 		&p.byID:  `select id, version, created_at, updated_at, created_by, doc from deals where tenant = ? and id = ?`,
 	} {
-		if *to, err = p.readers.PrepareContext(ctx, query); err != nil {
+		if *to, err = p.readers.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // closed with the database
 			return nil, err
 		}
 	}
@@ -325,7 +326,7 @@ func (p *plainTable) insert(ctx context.Context, first, behind int) error {
 	for i := first; i < behind; i++ {
 		d := deal(i)
 		doc := fmt.Sprintf(`{"contact":%q,"name":%q,"note":"bench","stage":%q,"value":%d}`, d["contact"], d["name"], d["stage"], i)
-		if _, err := tx.StmtContext(ctx, p.add).ExecContext(ctx, plainID(i), i, i, i, doc, d["contact"], d["stage"]); err != nil {
+		if _, err := tx.StmtContext(ctx, p.add).ExecContext(ctx, plainID(i), i, i, i, doc, d["contact"], d["stage"]); err != nil { //nolint:sqlclosecheck // closed with the transaction
 			return errors.Join(err, tx.Rollback())
 		}
 	}

@@ -166,7 +166,6 @@ func TestRateAndQuotaOfATenant(t *testing.T) {
 
 // stuckLog notes whose records reach it, and holds them until it is freed.
 type stuckLog struct {
-	memoryLog
 	freed chan struct{}
 
 	mu   sync.Mutex

@@ -181,7 +181,7 @@ func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Record) (first int64, err error) {
 	size := int64(len(b.data))
 	if c.cfg.Tracer != nil {
-		end := c.span(b.span, "append", attribute.Int("headlessly.records", len(records)), attribute.Int64("headlessly.bytes", size))
+		end := c.span(b.span, "append", attribute.Int("headlessly.records", len(records)), attribute.Int64("headlessly.bytes", size)) //nolint:contextcheck // the span belongs below the request's, ctx only bounds the append
 		defer func() { end(err) }()
 	}
 	c.door.toLog.take(&b.visit.toLog, &b.visit.tenant.toLog, size, size)

@@ -201,7 +201,7 @@ func rawBytes(list []json.RawMessage) [][]byte {
 func header(h *fasthttp.RequestHeader) http.Header {
 	out := http.Header{}
 	for k, v := range h.All() {
-		out.Add(http.CanonicalHeaderKey(string(k)), string(v))
+		out.Add(string(k), string(v)) // in the canonical spelling
 	}
 	return out
 }

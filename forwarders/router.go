@@ -95,7 +95,7 @@ func (r *Router) Run(ctx context.Context) error {
 	now := r.cfg.Clock()
 	for _, l := range r.all() {
 		l.stop(now)
-		l.report(now, true)
+		l.report(now, true) //nolint:contextcheck // a report outlives ctx: it has the router's own context
 	}
 	grace := time.AfterFunc(r.cfg.Grace, cancel)
 	r.calls.Wait()
@@ -356,7 +356,7 @@ func (r *Router) sweep(ctx context.Context) {
 		now := r.cfg.Clock()
 		for _, l := range r.all() {
 			l.expire(now)
-			l.report(now, false)
+			l.report(now, false) //nolint:contextcheck // as above
 		}
 		r.mu.Lock()
 		for key, l := range r.lanes {

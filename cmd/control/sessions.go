@@ -16,8 +16,7 @@ type sessions struct {
 }
 
 type session struct {
-	end     context.CancelFunc
-	revoked bool
+	end context.CancelFunc
 }
 
 // begin opens a session of a key; false when it has too many.
@@ -58,19 +57,11 @@ func (s *sessions) close(key string, one *session) {
 	}
 }
 
-// wasRevoked says whether the session's key is why it ended.
-func (s *sessions) wasRevoked(one *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return one.revoked
-}
-
 // revoke ends the sessions of a key.
 func (s *sessions) revoke(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for one := range s.keys[key] {
-		one.revoked = true
 		one.end()
 	}
 }

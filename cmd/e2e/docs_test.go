@@ -112,6 +112,7 @@ func (r *reader) run(cmd *exec.Cmd) (string, error) {
 // open shows a page with the block in its head to a browser, and waits until
 // an event of the page is in the table.
 func (r *reader) open(ctx context.Context, t testing.TB, head string) error {
+	t.Helper()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html><title>doc</title>"+head+"<h1>A page</h1>")

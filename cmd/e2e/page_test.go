@@ -133,6 +133,7 @@ func (w *world) make(t testing.TB, args ...string) string {
 }
 
 func (w *world) script(t testing.TB, name string) *exec.Cmd {
+	t.Helper()
 	cmd := script(t, w.g, name)
 	cmd.Env = w.env
 	return cmd

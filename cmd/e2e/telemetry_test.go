@@ -29,6 +29,10 @@ func (o *otlp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			raw, err = io.ReadAll(z)
 		}
 	}
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var traces collecttraces.ExportTraceServiceRequest

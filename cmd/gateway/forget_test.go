@@ -37,6 +37,7 @@ type providers struct {
 }
 
 func newProviders(t testing.TB) *providers {
+	t.Helper()
 	p := &providers{}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -69,7 +69,7 @@ func (f *forwarding) Replay(ctx context.Context, r replays.Request) (replays.Job
 			r.From = fromLog
 		}
 	}
-	return f.jobs.Start(r)
+	return f.jobs.Start(r) //nolint:contextcheck // a job outlives the request that starts it
 }
 
 // fromLog gives the log's events in order, from since or a place on.

@@ -85,7 +85,7 @@ func keepTypes(data string, files []string) error {
 	for i, f := range files {
 		raw, err := os.ReadFile(f)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.yaml", i)), raw, 0o600)
+			err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.yaml", i)), raw, 0o600) //nolint:gosec // the operator's own data folder
 		}
 		if err != nil {
 			return fmt.Errorf("keep types: %w", err)

@@ -51,6 +51,7 @@ type Subject struct {
 
 // Run runs every case of the contract against fresh subjects.
 func Run(t *testing.T, open func(t testing.TB, clock *Clock) *Subject) {
+	t.Helper()
 	for _, c := range []struct {
 		name string
 		run  func(s *suite, t *testing.T)
@@ -149,6 +150,7 @@ func (s *suite) history(t *testing.T) string {
 }
 
 func (s *suite) connects(t *testing.T) {
+	t.Helper()
 	e := s.connect(t, s.Args)
 	if e.Text("status") != "Connected" || e.Text("provider") != s.Provider || e.Text("name") == "" || e.Text("category") == "" {
 		t.Errorf("got %s", e.Doc())
@@ -165,6 +167,7 @@ func (s *suite) connects(t *testing.T) {
 }
 
 func (s *suite) refused(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Wrong != nil)
 	_, err := s.Scope.Verb(t.Context(), "Integration", "connect", "", maps.Clone(s.Wrong))
 	var e *graph.Error
@@ -181,6 +184,7 @@ func (s *suite) refused(t *testing.T) {
 }
 
 func (s *suite) resumes(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Seed != nil)
 	typ, want := s.Seed(500)
 	s.connect(t, s.Args)
@@ -200,6 +204,7 @@ func (s *suite) resumes(t *testing.T) {
 }
 
 func (s *suite) limited(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Seed != nil, s.Limit != nil)
 	typ, want := s.Seed(300)
 	s.connect(t, s.Args)
@@ -211,6 +216,7 @@ func (s *suite) limited(t *testing.T) {
 }
 
 func (s *suite) outage(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Down != nil, s.syncs())
 	s.synced(t)
 	s.Down(true)
@@ -229,6 +235,7 @@ func (s *suite) outage(t *testing.T) {
 }
 
 func (s *suite) revoked(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Revoke != nil, s.syncs())
 	s.synced(t)
 	s.Revoke()
@@ -245,6 +252,7 @@ func (s *suite) revoked(t *testing.T) {
 }
 
 func (s *suite) rotates(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Rotated != nil, s.Revoke != nil)
 	s.synced(t)
 	id := s.id
@@ -264,6 +272,7 @@ func (s *suite) rotates(t *testing.T) {
 }
 
 func (s *suite) odd(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Odd != nil, s.Seed != nil)
 	typ, want := s.Seed(10)
 	s.Odd()
@@ -278,6 +287,7 @@ func (s *suite) odd(t *testing.T) {
 }
 
 func (s *suite) inbound(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Change != nil, s.Receipts != nil)
 	s.synced(t)
 	s.Change()
@@ -315,6 +325,7 @@ func (s *suite) inbound(t *testing.T) {
 }
 
 func (s *suite) lost(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Change != nil, s.Receipts != nil, s.syncs())
 	s.synced(t)
 	s.Change()
@@ -326,6 +337,7 @@ func (s *suite) lost(t *testing.T) {
 }
 
 func (s *suite) outbound(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Create != nil)
 	s.synced(t)
 	before := s.Made()
@@ -351,6 +363,7 @@ func (s *suite) outbound(t *testing.T) {
 }
 
 func (s *suite) outboundDown(t *testing.T) {
+	t.Helper()
 	s.need(t, s.Create != nil, s.Down != nil)
 	s.synced(t)
 	s.Down(true)
@@ -368,6 +381,7 @@ func (s *suite) outboundDown(t *testing.T) {
 }
 
 func (s *suite) disconnects(t *testing.T) {
+	t.Helper()
 	s.synced(t)
 	e, err := s.Scope.Verb(t.Context(), "Integration", "disconnect", s.id, nil)
 	if err != nil || e.Text("status") != "Disconnected" {

@@ -149,7 +149,7 @@ type remembering struct {
 // RoundTrip implements http.RoundTripper.
 func (t *remembering) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet {
-		return t.of.Do(req)
+		return t.of.Do(req) //nolint:gosec // the guarded client
 	}
 	key := fingerprint(req.Header.Get("Authorization") + req.URL.String())
 	before, known := t.answers.Get(key)
@@ -157,7 +157,7 @@ func (t *remembering) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Header.Set("If-None-Match", before.etag)
 	}
-	res, err := t.of.Do(req)
+	res, err := t.of.Do(req) //nolint:gosec // the guarded client
 	if err != nil {
 		return nil, err
 	}
@@ -229,13 +229,13 @@ func explain(l *connectors.Link, field string, err error) error {
 		return e
 	case status == http.StatusUnprocessableEntity:
 		e := &connectors.RefusedError{Message: text.Error(), Status: status}
-		for _, f := range answer.Errors {
+		if len(answer.Errors) > 0 {
+			f := answer.Errors[0]
 			e.Field = map[string]string{"body": "description", "assignees": "assignee"}[f.Field]
 			if e.Field == "" {
 				e.Field = f.Field
 			}
 			e.Message = "GitHub refuses it: " + f.Field + " " + f.Code + " " + f.Message
-			break
 		}
 		return e
 	}

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -143,7 +144,7 @@ func (c *Connector) again(ctx context.Context, l *connectors.Link, repo *gh.Repo
 		return connectors.Change{}, err
 	}
 	i, res, err := client.Issues.Get(ctx, owner, name, number)
-	if res != nil && (res.StatusCode == 404 || res.StatusCode == 410) {
+	if res != nil && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) {
 		return connectors.Change{Type: "Issue", Key: keyID, ID: issueID(repo.GetID(), number), Gone: true, At: l.Clock()}, nil
 	}
 	if err != nil {

@@ -170,9 +170,9 @@ func (s *Store) ServeBefore(ctx context.Context, r Remote, f func(ctx context.Co
 		_ = sub.Unsubscribe()
 		return nil, err
 	}
-	return func() {
+	return func() { //nolint:contextcheck // the client's context has ended by now
 		_ = sub.Unsubscribe()
-		if r.passing() { //nolint:contextcheck // the client's context has ended by now
+		if r.passing() {
 			s.remotes.drop(r)
 		}
 	}, nil

@@ -46,7 +46,7 @@ func (r *remotes) ask(ctx context.Context, d *Draft) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := r.missing(&hook, d, err); err != nil {
+			if err := r.missing(&hook, d, err); err != nil { //nolint:contextcheck // a hook is dropped later than the mutation ends
 				return err
 			}
 			continue

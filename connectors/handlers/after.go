@@ -51,7 +51,7 @@ func (h *Handlers) reconcile(ctx context.Context, running map[string]*subscribed
 	done = true
 	want := map[string]*subscribed{}
 	for _, tenant := range h.cfg.Tenants() {
-		for _, s := range h.of(tenant) {
+		for _, s := range h.of(tenant) { //nolint:contextcheck // the list is shared with other callers: reading it has a deadline of its own
 			if s.Phase == graph.After {
 				want[s.id] = &subscribed{handler: s, tenant: tenant}
 			}
@@ -94,7 +94,7 @@ func (h *Handlers) subscribe(ctx context.Context, s *subscribed) (err error) {
 		if e.Event.EntityType() == typ {
 			return nil
 		}
-		now := h.find(s.tenant, s.id)
+		now := h.find(s.tenant, s.id) //nolint:contextcheck // as above
 		if now == nil {
 			return nil // deleted or disabled a moment ago
 		}

@@ -191,7 +191,7 @@ func (h *Handlers) cares(tenant, entity, verb string) bool {
 
 // before shows a draft to its handlers.
 func (h *Handlers) before(ctx context.Context, d *graph.Draft) error {
-	for _, s := range h.matching(d.Tenant, d.Type, d.Verb) {
+	for _, s := range h.matching(d.Tenant, d.Type, d.Verb) { //nolint:contextcheck // the list is shared with other callers: reading it has a deadline of its own
 		draft, err := d.MarshalJSON()
 		if err != nil {
 			return err

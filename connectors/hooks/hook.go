@@ -247,7 +247,7 @@ func (h *hook) deliver(ctx context.Context, e *graph.Happened) error {
 	if !h.stands(ctx) {
 		return ctx.Err()
 	}
-	if !h.c.allowed() {
+	if !h.c.allowed() { //nolint:contextcheck // a farewell is sent even when ctx has ended
 		<-ctx.Done() // the connection is about to end; it is no fault of the event
 		return ctx.Err()
 	}

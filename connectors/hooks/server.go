@@ -112,7 +112,7 @@ func (s *Server) WebSocket(w http.ResponseWriter, r *http.Request, tenant string
 		c.end(websocket.StatusGoingAway, "the server shuts down")
 		return
 	case !room:
-		c.refuse(closeTooMany, &graph.Error{Code: graph.CodeRateLimited, Message: "too many connections for hooks: close some, or come back later"})
+		c.refuse(closeTooMany, &graph.Error{Code: graph.CodeRateLimited, Message: "too many connections for hooks: close some, or come back later"}) //nolint:contextcheck // the connection outlives its request
 		return
 	}
 	defer s.ended.Done()

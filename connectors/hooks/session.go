@@ -89,7 +89,7 @@ func (c *session) run(ctx context.Context) {
 		var refused *protocolError
 		switch {
 		case errors.As(err, &refused):
-			c.refuse(closeProtocol, &graph.Error{Code: graph.CodeInvalidJSON, Message: refused.text})
+			c.refuse(closeProtocol, &graph.Error{Code: graph.CodeInvalidJSON, Message: refused.text}) //nolint:contextcheck // a farewell is sent even when ctx has ended
 			return
 		case err != nil:
 			return
@@ -122,7 +122,7 @@ var clientName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 func (c *session) hello(ctx context.Context) bool {
 	wait, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.AfterFunc(c.s.cfg.HelloWithin, func() {
+	late := time.AfterFunc(c.s.cfg.HelloWithin, func() { //nolint:contextcheck // a farewell is sent even when ctx has ended
 		c.refuse(closeProtocol, &graph.Error{Code: graph.CodeInvalidJSON, Message: "no hello came in time"})
 	})
 	m, err := c.read(wait)
@@ -138,12 +138,12 @@ func (c *session) hello(ctx context.Context) bool {
 		refused = &protocolError{"hello.client: want 1 to 64 letters, digits, hyphens and underscores"}
 	}
 	if refused != nil {
-		c.refuse(closeProtocol, &graph.Error{Code: graph.CodeInvalidJSON, Message: refused.text})
+		c.refuse(closeProtocol, &graph.Error{Code: graph.CodeInvalidJSON, Message: refused.text}) //nolint:contextcheck // a farewell is sent even when ctx has ended
 		return false
 	}
 	if c.caller.Actor == "" {
 		if c.caller, err = c.s.cfg.Authenticate(c.tenant, m.Key); err != nil {
-			c.refuseKey(err)
+			c.refuseKey(err) //nolint:contextcheck // a farewell is sent even when ctx has ended
 			return false
 		}
 		c.key = headlessly.NewSecret(m.Key)
@@ -191,7 +191,7 @@ func (c *session) look(ctx context.Context) {
 			_ = c.ws.CloseNow()
 			return
 		}
-		if !c.allowed() {
+		if !c.allowed() { //nolint:contextcheck // a farewell is sent even when ctx has ended
 			return
 		}
 	}
@@ -292,7 +292,7 @@ func (m *incoming) answer() (a graph.BeforeAnswer, err error) {
 
 // call asks the client about a mutation and waits for its answer.
 func (c *session) call(ctx context.Context, id string, b *graph.BeforeCall) graph.BeforeAnswer {
-	if !c.allowed() {
+	if !c.allowed() { //nolint:contextcheck // a farewell is sent even when ctx has ended
 		return graph.BeforeAnswer{Absent: true}
 	}
 	answer := make(chan graph.BeforeAnswer, 1)

@@ -51,7 +51,9 @@ func start(t testing.TB) *setting {
 	t.Cleanup(box.Close)
 	s, err := mcp.New(mcp.Config{
 		Store: store, Sandbox: box, Version: "1", Docs: fstest.MapFS{"README.md": {Data: []byte("# The product\n\nText.\n")}, "x.go": {}},
-		Status: func(_ context.Context, tenant string) (any, error) { return fields{"tenant": tenant, "ready": true}, nil },
+		Status: func(_ context.Context, tenant string) (any, error) {
+			return fields{"tenant": tenant, "ready": true}, nil
+		},
 		SQL: func(_ context.Context, tenant, sql string) ([]json.RawMessage, error) {
 			return []json.RawMessage{json.RawMessage(fmt.Sprintf(`{"tenant":%q,"sql":%q}`, tenant, sql))}, nil
 		},
@@ -204,7 +206,9 @@ func TestSearchFetchAndDo(t *testing.T) {
 		check            func(fields) bool
 	}{
 		{"a filter", "search", `{"type":"Deal","filter":{"value":{"$gt":1}}}`, func(f fields) bool { return f["total"] == 1.0 }},
-		{"a text everywhere", "search", `{"query":"enterprise"}`, func(f fields) bool { return f["total"] == 31.0 && len(f["results"].([]any)) == 25 && f["hasMore"] == true }},
+		{"a text everywhere", "search", `{"query":"enterprise"}`, func(f fields) bool {
+			return f["total"] == 31.0 && len(f["results"].([]any)) == 25 && f["hasMore"] == true
+		}},
 		{"a text that is no pattern", "search", `{"query":"(a+)"}`, func(f fields) bool { return f["total"] == 1.0 }},
 		{"a text in one type", "search", `{"type":"Contact","query":"USER 7","filter":{"name":{"$exists":true}}}`, func(f fields) bool { return f["total"] == 1.0 }},
 		{"a page", "search", `{"type":"Contact","limit":2,"sort":"name","fields":["name"]}`, func(f fields) bool { return f["hasMore"] == true && f["cursor"] != "" }},
@@ -216,7 +220,9 @@ func TestSearchFetchAndDo(t *testing.T) {
 		{"a metric", "fetch", `{"type":"Metric","id":"mrr"}`, func(f fields) bool { return f["value"] == 120.0 }},
 		{"the metrics", "fetch", `{"type":"Metric"}`, func(f fields) bool { return len(f["metrics"].([]any)) == 2 }},
 		{"an entity by type and id", "fetch", `{"type":"Deal","id":"` + deal.ID + `","fields":["value"]}`, func(f fields) bool { return f["value"] == 50000.0 && f["name"] == nil }},
-		{"sql", "do", "{\"code\":\"(await $.sql`select ${1}`)[0]\"}", func(f fields) bool { return f["value"].(fields)["sql"] == "select 1" && f["value"].(fields)["tenant"] == "acme" }},
+		{"sql", "do", "{\"code\":\"(await $.sql`select ${1}`)[0]\"}", func(f fields) bool {
+			return f["value"].(fields)["sql"] == "select 1" && f["value"].(fields)["tenant"] == "acme"
+		}},
 		{"console", "do", `{"code":"console.log('here'); 7"}`, func(f fields) bool {
 			return f["value"] == 7.0 && f["console"].([]any)[0].(fields)["text"] == "here"
 		}},

@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Box, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.writing.Close())
 	}
 	b.db.SetMaxOpenConns(4)
-	go b.writer() //nolint:contextcheck // it works until Close
+	go b.writer() //nolint:contextcheck,gosec // it works until Close
 	return b, nil
 }
 

@@ -135,7 +135,7 @@ func (l *lane) offer(h *graph.Happened) {
 func (l *lane) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
+	defer context.AfterFunc(l.ctx, cancel)() //nolint:contextcheck // the lane's end counts too
 	var sends sync.WaitGroup
 	defer sends.Wait()
 	l.mu.Lock()
@@ -295,7 +295,7 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 		before[seq] = true
 	}
 	l.mu.Unlock()
-	query, most := loadFree, laneLoad+len(before)
+	query, most := loadFree, laneLoad+len(before) //nolint:gosec // the sum is a number; the query is a constant
 	if s.inOrder {
 		query = loadInOrder
 	}

@@ -29,7 +29,7 @@ func (b *Box) take(ctx context.Context) error {
 			err = b.store(ctx, page, upTo, b.live())
 		}
 		if err != nil {
-			b.fault(ctx, "outbox.take", err)
+			fault(ctx, func() { b.cfg.Logger.Warn("outbox.take", slog.Any("error", err)) })
 			continue
 		}
 		at = upTo
@@ -48,20 +48,21 @@ func (b *Box) wait(ctx context.Context, at uint64) {
 	select {
 	case <-b.joined:
 		cancel()
-		<-news
+		<-news //nolint:errcheck // it was cancelled
 	case err := <-news:
 		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
-			b.fault(ctx, "outbox.wait", err)
+			fault(ctx, func() { b.cfg.Logger.Warn("outbox.wait", slog.Any("error", err)) })
 		}
 	}
 }
 
-func (b *Box) fault(ctx context.Context, what string, err error) {
+// fault tells of an error and pauses, unless ctx is done.
+func fault(ctx context.Context, tell func()) {
 	if ctx.Err() != nil {
 		return
 	}
-	b.cfg.Logger.Warn(what, slog.Any("error", err))
+	tell()
 	select {
 	case <-ctx.Done():
 	case <-time.After(takePause):
@@ -102,7 +103,7 @@ func (b *Box) join(ctx context.Context, at uint64) {
 func (b *Box) catchUp(ctx context.Context, l *lane, upTo uint64) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
+	defer context.AfterFunc(l.ctx, cancel)() //nolint:contextcheck // the lane's end counts too
 	for at := l.seq; at < upTo && ctx.Err() == nil; {
 		page, reached, err := b.cfg.Graph.Page(ctx, l.tenant, at, graph.MaxPage)
 		reached = min(reached, upTo)
@@ -117,7 +118,7 @@ func (b *Box) catchUp(ctx context.Context, l *lane, upTo uint64) {
 			err = b.insert(ctx, rows, []*lane{l}, reached)
 		}
 		if err != nil {
-			b.fault(ctx, "outbox.catch_up", err)
+			fault(ctx, func() { b.cfg.Logger.Warn("outbox.catch_up", slog.Any("error", err)) })
 			continue
 		}
 		at = reached

@@ -180,7 +180,7 @@ func (c *Connector) Attach(ctx context.Context, l *connectors.Link) (func(), err
 }
 
 // ErrNotConnected means that an integration is not connected, or not to Slack.
-var ErrNotConnected = errors.New("Slack is not connected")
+var ErrNotConnected = errors.New("the integration is not connected to Slack")
 
 // Test posts a message, once and at once.
 func (c *Connector) Test(ctx context.Context, id string) error {

@@ -41,8 +41,15 @@ func TestForgottenIDsAreKnownAndNotKept(t *testing.T) {
 			user, visitor string
 			want          bool
 		}{
-			{"canary-user", "", true}, {"canary-user", "other", true}, {"", "canary-visitor", true}, {"canary-second", "", true},
-			{"other", "canary-visitor", false}, {"canary-visitor", "", false}, {"", "canary-user", false}, {"", "", false}, {"other", "other", false},
+			{"canary-user", "", true},
+			{"canary-user", "other", true},
+			{"", "canary-visitor", true},
+			{"canary-second", "", true},
+			{"other", "canary-visitor", false},
+			{"canary-visitor", "", false},
+			{"", "canary-user", false},
+			{"", "", false},
+			{"other", "other", false},
 		} {
 			if got := is(c.user, c.visitor); got != c.want {
 				t.Errorf("%s: user %q, visitor %q: got %t, want %t", when, c.user, c.visitor, got, c.want)

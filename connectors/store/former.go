@@ -19,7 +19,7 @@ type Former struct {
 // Former lists the integrations of the version before, oldest first.
 func (s *Store) Former(ctx context.Context) (out []Former, err error) {
 	var has bool
-	if err := s.query(ctx, func(r *sql.Rows) error { has = true; return nil }, `select 1 from sqlite_master where type = 'table' and name = 'integrations'`); err != nil || !has {
+	if err := s.query(ctx, func(*sql.Rows) error { has = true; return nil }, `select 1 from sqlite_master where type = 'table' and name = 'integrations'`); err != nil || !has {
 		return nil, err
 	}
 	err = s.query(ctx, func(r *sql.Rows) error {

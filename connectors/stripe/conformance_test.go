@@ -15,6 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	connectortest.Run(t, func(t testing.TB, clock *connectortest.Clock) *connectortest.Subject {
+		t.Helper()
 		s := stripetest.Start(t, clock.Now)
 		s.Seed(1)
 		args := func(key string) fields { return fields{"provider": "stripe", "apiKey": key, "apiBaseUrl": s.URL} }

@@ -53,10 +53,9 @@ func TestAnUnknownObjectIsReadAndADeletedOneStaysDeleted(t *testing.T) {
 	made := a.stripe.Act("POST", "/v1/customers", "name=Late&email=late@example.com")
 	id := made["id"].(string)
 	a.stripe.Act("POST", "/v1/customers/"+id, "name=Later")
-	created, updated := a.stripe.Webhooks()[0], stripetest.Delivery{}
-	_ = created
+	created := a.stripe.Webhooks()[0]
 	a.stripe.Act("POST", "/v1/customers/"+id, "name=Latest")
-	updated = a.stripe.Webhooks()[0]
+	updated := a.stripe.Webhooks()[0]
 	a.deliver(t, updated) // its creation never came
 	if e := a.find(t, "Customer", "stripeCustomerId", id); e.Text("name") != "Latest" {
 		t.Errorf("got %s", e.Doc())

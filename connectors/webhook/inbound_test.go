@@ -115,7 +115,8 @@ func TestAPayloadBecomesAnEventByItsMapping(t *testing.T) {
 		want       string
 	}{
 		{
-			"without a mapping, the body is the data", `{"type":"ping","n":1}`, fields{},
+			"without a mapping, the body is the data", `{"type":"ping","n":1}`,
+			fields{},
 			`Event messageId {"data":{"n":1,"type":"ping"},"name":"ping","source":"API","timestamp":"2026-03-01T12:00:00.000000Z","type":"ping"}`,
 		},
 		{
@@ -130,7 +131,8 @@ func TestAPayloadBecomesAnEventByItsMapping(t *testing.T) {
 		},
 		{"a condition that does not hold", body, fields{"when": "body.live == false"}, ""},
 		{
-			"a body that is no JSON", "plain text", fields{},
+			"a body that is no JSON", "plain text",
+			fields{},
 			`Event messageId {"data":"plain text","name":"webhook","source":"API","timestamp":"2026-03-01T12:00:00.000000Z","type":"webhook"}`,
 		},
 	} {

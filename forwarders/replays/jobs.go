@@ -95,7 +95,7 @@ func (j *Jobs) Run(ctx context.Context) error {
 	j.ctx = ctx
 	for _, e := range j.jobs {
 		if e.job.State == Running {
-			j.launch(e)
+			j.launch(e) //nolint:contextcheck // with j.ctx, which is ctx
 		}
 	}
 	j.mu.Unlock()

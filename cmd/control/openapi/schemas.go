@@ -15,11 +15,11 @@ func entity(t *graph.Type) object {
 	}
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		switch {
-		case f.Kind == graph.KindSecret:
-		case f.Kind == graph.KindBack:
+		switch f.Kind {
+		case graph.KindSecret:
+		case graph.KindBack:
 			props[f.Name] = object{"type": "array", "items": schema(f.Ref), "readOnly": true, "description": notation(f) + " Only when included."}
-		case f.Kind == graph.KindRef:
+		case graph.KindRef:
 			s := value(f)
 			one := object{"anyOf": []object{s, schema(f.Ref)}, "description": notation(f) + " The entity itself when included."}
 			if f.List {
