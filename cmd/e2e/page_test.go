@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headlessly/headlessly/connectors/github/githubtest"
 	"github.com/headlessly/headlessly/connectors/stripe/stripetest"
 )
 
@@ -65,6 +66,7 @@ func page(t testing.TB) map[string]string {
 type world struct {
 	g      *gateway
 	stripe *stripetest.Server
+	github *githubtest.GitHub
 	env    []string
 	sinks  string            // address of the analytics stand-ins
 	ids    map[string]string // what stands on the page, and what it is in this run
@@ -103,10 +105,15 @@ func newWorld(t *testing.T) *world {
 	_, sinks := providers(t)
 	w := &world{sinks: "http://" + sinks, g: newGateway(t, "egress: {allowPrivate: true}\nlakehouse: {commitInterval: 1s}"), stripe: stripetest.Start(t, time.Now)}
 	w.stripe.Seed(3)
+	w.github = githubtest.New(time.Now)
+	w.github.AddRepo("acme", "product")
+	hub := httptest.NewServer(w.github)
+	t.Cleanup(hub.Close)
 	slack, hooks := httptest.NewServer(w.receive(true)), httptest.NewServer(w.receive(false))
 	t.Cleanup(slack.Close)
 	t.Cleanup(hooks.Close)
 	w.env = append(w.g.environment(t),
+		"GITHUB_TOKEN="+githubtest.Token, "GITHUB_STANDIN="+hub.URL+"/api/v3/",
 		"STRIPE_KEY="+stripetest.LiveKey, "SLACK_WEBHOOK="+slack.URL+"/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "WEBHOOK_SECRET=whsec_"+"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 		"GA_ID=G-PAGE123456", "SENTRY_DSN=http://public@"+sinks+"/7", "POSTHOG_KEY=phc_page",
 		"STRIPE_STANDIN="+w.stripe.URL, "HOOKS_STANDIN="+hooks.URL+"/hooks/headlessly", "ANALYTICS_STANDIN=http://"+sinks)
@@ -192,31 +199,12 @@ func (w *world) find(t testing.TB, args ...string) []map[string]any {
 	return page.Results
 }
 
-// without leaves a line out of a block.
-func without(t testing.TB, text, part string) string {
-	t.Helper()
-	var out strings.Builder
-	left := 0
-	for line := range strings.Lines(text) {
-		if strings.Contains(line, part) {
-			left++
-			continue
-		}
-		out.WriteString(line)
-	}
-	if left != 1 {
-		t.Fatalf("%d lines with %q", left, part)
-	}
-	return out.String()
-}
-
 func TestThePageThatUsersPasteFromRuns(t *testing.T) {
 	blocks := page(t)
 	w := newWorld(t)
 
-	// GitHub's lines are left out until its connector is there.
-	out := w.runs(t, without(t, blocks["connect three"], "github"), "console.log(active.map(i => i.provider).sort().join(' ')); await (await import('@headlessly/sdk')).$.close()")
-	if !strings.Contains(out, "slack stripe") {
+	out := w.runs(t, blocks["connect three"], "console.log(active.map(i => i.provider).sort().join(' ')); await (await import('@headlessly/sdk')).$.close()")
+	if !strings.Contains(out, "github slack stripe") {
 		t.Errorf("connected and active: got %q", out)
 	}
 	out = w.runs(t, blocks["connect stripe"], "console.log(stripe.$id)")
@@ -228,12 +216,14 @@ func TestThePageThatUsersPasteFromRuns(t *testing.T) {
 
 	w.verbs(t, blocks["verbs and hooks"], stripeID)
 	w.subscriptions(t, blocks["stripe"])
+	w.issues(t, blocks["github"])
 	w.webhooks(t, blocks["webhook"], blocks["delivery"])
 
 	w.runs(t, blocks["analytics"], "")
 	if got := w.find(t, "Integration.find", "--provider", "analytics", "--status", "Active"); len(got) != 1 {
 		t.Errorf("analytics: got %v", got)
 	}
+	w.agents(t, blocks, stripeID)
 	w.health(t, blocks["status"])
 	w.commandLine(t, blocks["cli"], stripeID)
 }
@@ -278,6 +268,45 @@ func (w *world) subscriptions(t *testing.T, text string) {
 		list, _ := m[0]["contacts"].([]any)
 		return len(c) == 1 && c[0]["stage"] == "Churned" && len(list) == 1 && list[0] == contact
 	})
+}
+
+func (w *world) issues(t *testing.T, text string) {
+	t.Helper()
+	wait(t, "the repository is a project", func() bool { return len(w.find(t, "Project.find", "--githubRepo", "acme/product")) == 1 })
+	w.ids["project_e5JhLzXc"], _ = w.find(t, "Project.find", "--githubRepo", "acme/product")[0]["$id"].(string)
+	w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	issues := w.find(t, "Issue.find", "--title", "Add dark mode")
+	if len(issues) != 1 || issues[0]["githubNumber"] == nil {
+		t.Fatalf("the issue is not at GitHub: %v", issues)
+	}
+	id, _ := issues[0]["$id"].(string)
+	w.g.run(t, "Issue.complete", id)
+	wait(t, "completing it closes it there, and the hook records it", func() bool {
+		events := w.find(t, "Event.find", "--type", "issue_closed")
+		return len(events) == 1 && events[0]["project"] == w.ids["project_e5JhLzXc"]
+	})
+	if again := w.find(t, "Issue.find", "--title", "Add dark mode"); len(again) != 1 || again[0]["status"] != "Done" {
+		t.Errorf("after completing: %v", again)
+	}
+}
+
+// agents does what the page shows an agent do.
+func (w *world) agents(t *testing.T, blocks map[string]string, stripeID string) {
+	t.Helper()
+	connect := strings.ReplaceAll(blocks["mcp connect"], "process.env.STRIPE_KEY", "'"+stripetest.LiveKey+"'")
+	if out := w.g.run(t, "do", connect); !strings.Contains(out, stripeID) {
+		t.Errorf("do connects: got %s", out)
+	}
+	var list struct{ Filter json.RawMessage }
+	if err := json.Unmarshal([]byte(blocks["mcp list"]), &list); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.g.run(t, "search", "Integration", "--filter", string(list.Filter)); !strings.Contains(out, stripeID) {
+		t.Errorf("search: got %s", out)
+	}
+	if out := w.g.run(t, "do", strings.ReplaceAll(blocks["mcp sync"], "integration_hV6nRxWm", stripeID)); !strings.Contains(out, stripeID) {
+		t.Errorf("do syncs: got %s", out)
+	}
 }
 
 func (w *world) webhooks(t *testing.T, text, sample string) {
@@ -346,7 +375,7 @@ func (w *world) commandLine(t *testing.T, text, stripeID string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = strings.ReplaceAll(strings.ReplaceAll(without(t, text, "github"), "integration_hV6nRxWm", stripeID), "npx @headlessly/cli", "node "+cli)
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "integration_hV6nRxWm", stripeID), "npx @headlessly/cli", "node "+cli)
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
 	cmd.Env = append(w.env, "STRIPE_KEY="+stripetest.LiveKey+"_rolled") // the first one is refused by now
 	out, err := cmd.CombinedOutput()

@@ -93,7 +93,7 @@ export const commands: Record<string, Command> = {
     },
     search,
   ),
-  fetch: onGateway({ command: 'fetch', switches: ['json', 'yaml'], most: 2 }, fetchTool),
+  fetch: onGateway({ command: 'fetch', switches: ['json', 'yaml', 'table'], most: 2 }, fetchTool),
   do: onGateway({ command: 'do', most: 1 }, doCode),
   login: alone({ command: 'login', values: ['key-file'], switches: ['out'] }, login),
   init: onGateway({ command: 'init', values: ['site', 'wait'] }, init),

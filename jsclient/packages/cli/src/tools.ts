@@ -22,8 +22,6 @@ async function tool(gateway: Resolved, name: string, args: Record<string, unknow
   }
   const post = async (body: object) => {
     const response = await fetch(address, { method: 'POST', headers, body: JSON.stringify(body) })
-    const session = response.headers.get('Mcp-Session-Id')
-    if (session) headers['Mcp-Session-Id'] = session
     const text = await response.text()
     if (!response.ok) {
       const refusal = parse(text) as { error?: string; message?: string } | undefined
@@ -34,25 +32,24 @@ async function tool(gateway: Resolved, name: string, args: Record<string, unknow
     }
     return parse(response.headers.get('Content-Type')?.includes('event-stream') ? lastData(text) : text)
   }
-  const version = '2025-06-18'
-  const client = { name: 'headlessly', version: '0.1.0' }
-  await post({
-    jsonrpc: '2.0',
-    id: 1,
-    method: 'initialize',
-    params: { protocolVersion: version, capabilities: {}, clientInfo: client },
-  })
-  headers['MCP-Protocol-Version'] = version
-  await post({ jsonrpc: '2.0', method: 'notifications/initialized' })
   const answer = (await post({
     jsonrpc: '2.0',
-    id: 2,
+    id: 1,
     method: 'tools/call',
     params: { name, arguments: args },
   })) as { result?: ToolResult; error?: { message: string } }
   if (answer.error) throw new Error(answer.error.message)
   const text = answer.result?.content?.map((c) => c.text ?? '').join('\n') ?? ''
-  if (answer.result?.isError) throw new Error(text)
+  if (answer.result?.isError) {
+    const refusal = parse(text) as
+      | { error?: string; message?: string; details?: { message: string }[] }
+      | undefined
+    throw new Error(
+      refusal?.message
+        ? [refusal.message, ...(refusal.details ?? []).map((d) => '  ' + d.message)].join('\n')
+        : text,
+    )
+  }
   return answer.result?.structuredContent ?? parse(text) ?? text
 }
 
@@ -98,7 +95,11 @@ export async function fetchTool(gateway: Resolved, { rest, on }: Flags): Promise
   const [type, id] = rest
   if (!type)
     throw new UsageError('name what to fetch: headlessly fetch Contact contact_…, Schema Contact, Status')
-  const answer = await tool(gateway, 'fetch', id ? { type, id } : { type })
+  const answer = await tool(
+    gateway,
+    'fetch',
+    id ? { type, id } : type.includes('_') ? { id: type } : { type },
+  )
   const format = formatsOf(on)
   show(format === 'table' ? 'yaml' : format, () => '', answer)
 }
@@ -106,7 +107,7 @@ export async function fetchTool(gateway: Resolved, { rest, on }: Flags): Promise
 /** Runs TypeScript with $ in the gateway's sandbox. */
 export async function doCode(gateway: Resolved, { rest }: Flags): Promise<void> {
   const code = rest[0] ?? (process.stdin.isTTY ? '' : readFileSync(0, 'utf8'))
-  if (!code.trim()) throw new UsageError("no code: headlessly do 'return await $.Contact.count()'")
+  if (!code.trim()) throw new UsageError("no code: headlessly do 'await $.Contact.count()'")
   const answer = await tool(gateway, 'do', { code })
   if (typeof answer === 'string') return write(answer + '\n')
   show('json', () => '', answer)
