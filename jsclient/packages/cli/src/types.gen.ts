@@ -428,11 +428,12 @@ export const types: Record<string, TypeInfo> = {
       'path': { kind: 'string', list: false, required: false },
       'referrer': { kind: 'string', list: false, required: false },
       'properties': { kind: 'json', list: false, required: false },
+      'messageId': { kind: 'string', list: false, required: false },
     },
     verbs: {
       create: { event: 'Created', creates: true },
     },
-    help: "Event (analytics)\n\nFIELDS  ! required  # indexed  ## unique\n  name         string!#\n  type         string!#\n  data         json\n  source       Browser | Node | API | Snippet | Stripe | GitHub\n  sessionId    string\n  userId       string#\n  anonymousId  string\n  timestamp    time\n  url          string\n  path         string\n  referrer     string\n  properties   json\n\nVERBS\n  create  Event.Created  before: creating  after: created\n",
+    help: "Event (analytics)\n\nFIELDS  ! required  # indexed  ## unique\n  name         string!#\n  type         string!#\n  data         json\n  source       Browser | Node | API | Snippet | Stripe | GitHub\n  sessionId    string\n  userId       string#\n  anonymousId  string\n  timestamp    time\n  url          string\n  path         string\n  referrer     string\n  properties   json\n  messageId    string##\n\nVERBS\n  create  Event.Created  before: creating  after: created\n",
   },
   Metric: {
     fields: {
@@ -472,5 +473,24 @@ export const types: Record<string, TypeInfo> = {
       rotate: { event: 'Rotated', creates: false },
     },
     help: "ApiKey (identity)\n\nFIELDS  ! required  # indexed  ## unique\n  name        string!\n  kind        public | secret\n  prefix      string\n  scopes      string[]\n  lastUsedAt  time\n  revokedAt   time\n\nVERBS\n  create    ApiKey.Created     before: creating     after: created\n  update    ApiKey.Updated     before: updating     after: updated\n  delete    ApiKey.Deleted     before: deleting     after: deleted\n  rollback  ApiKey.RolledBack  before: rollingBack  after: rolledBack\n  revoke    ApiKey.Revoked     before: revoking     after: revoked\n  rotate    ApiKey.Rotated     before: rotating     after: rotated\n\nFURTHER EVENTS\n  Used\n",
+  },
+  Alert: {
+    fields: {
+      'name': { kind: 'string', list: false, required: true },
+      'metric': { kind: 'string', list: false, required: true },
+      'threshold': { kind: 'number', list: false, required: true },
+      'direction': { kind: 'enum', list: false, required: false, last: 'Below' },
+      'status': { kind: 'enum', list: false, required: false, last: 'Unknown' },
+      'value': { kind: 'number', list: false, required: false },
+      'since': { kind: 'time', list: false, required: false },
+      'description': { kind: 'string', list: false, required: false },
+    },
+    verbs: {
+      create: { event: 'Created', creates: true },
+      update: { event: 'Updated', creates: false },
+      delete: { event: 'Deleted', creates: false },
+      rollback: { event: 'RolledBack', creates: false },
+    },
+    help: "Alert (platform)\n\nFIELDS  ! required  # indexed  ## unique\n  name         string!\n  metric       string!#\n  threshold    number!\n  direction    Above | Below\n  status       Ok | Firing | Unknown#\n  value        number\n  since        time\n  description  string\n\nVERBS\n  create    Alert.Created     before: creating     after: created\n  update    Alert.Updated     before: updating     after: updated\n  delete    Alert.Deleted     before: deleting     after: deleted\n  rollback  Alert.RolledBack  before: rollingBack  after: rolledBack\n\nFURTHER EVENTS\n  Triggered, Cleared\n",
   },
 }

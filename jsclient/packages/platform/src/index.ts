@@ -9,6 +9,11 @@ export type Agent = sdk.Agent
 /** The verbs, finds and hooks of Agent, for the tenant that the environment names. */
 export const Agent: sdk.EntityTypes['Agent'] = $.Agent
 
+/** An Alert as it is read. */
+export type Alert = sdk.Alert
+/** The verbs, finds and hooks of Alert, for the tenant that the environment names. */
+export const Alert: sdk.EntityTypes['Alert'] = $.Alert
+
 /** A Handler as it is read. */
 export type Handler = sdk.Handler
 /** The verbs, finds and hooks of Handler, for the tenant that the environment names. */

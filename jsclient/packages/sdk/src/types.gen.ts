@@ -537,6 +537,7 @@ export interface Event extends Entity {
   path?: string
   referrer?: string
   properties?: any
+  messageId?: string
 }
 
 /** What a caller may set of an Event; unknown fields are kept. */
@@ -553,6 +554,7 @@ export interface EventInput {
   path?: string | null | undefined
   referrer?: string | null | undefined
   properties?: any | null | undefined
+  messageId?: string | null | undefined
   [field: string]: unknown
 }
 
@@ -600,6 +602,32 @@ export interface ApiKeyInput {
   [field: string]: unknown
 }
 
+/** Alert (platform). */
+export interface Alert extends Entity {
+  readonly $type: 'Alert'
+  name: string
+  metric: string
+  threshold: number
+  direction?: 'Above' | 'Below'
+  status?: 'Ok' | 'Firing' | 'Unknown'
+  value?: number
+  since?: string
+  description?: string
+}
+
+/** What a caller may set of an Alert; unknown fields are kept. */
+export interface AlertInput {
+  name?: string | null | undefined
+  metric?: string | null | undefined
+  threshold?: number | null | undefined
+  direction?: 'Above' | 'Below' | null | undefined
+  status?: 'Ok' | 'Firing' | 'Unknown' | null | undefined
+  value?: number | null | undefined
+  since?: string | null | undefined
+  description?: string | null | undefined
+  [field: string]: unknown
+}
+
 /** Every entity type by its name. */
 export interface Entities {
   Integration: Integration
@@ -622,6 +650,7 @@ export interface Entities {
   Event: Event
   Metric: Metric
   ApiKey: ApiKey
+  Alert: Alert
 }
 
 /** The verbs and hooks of Integration. */
@@ -1280,6 +1309,30 @@ export interface ApiKeyType extends EntityType<ApiKey, ApiKeyInput> {
   used: AfterHook<ApiKey>
 }
 
+/** The verbs and hooks of Alert. */
+export interface AlertType extends EntityType<Alert, AlertInput> {
+  /** Before create: may change the draft; a throw vetoes. */
+  creating: BeforeHook<Alert>
+  /** After Alert.Created. */
+  created: AfterHook<Alert>
+  /** Before update: may change the draft; a throw vetoes. */
+  updating: BeforeHook<Alert>
+  /** After Alert.Updated. */
+  updated: AfterHook<Alert>
+  /** Before delete: may change the draft; a throw vetoes. */
+  deleting: BeforeHook<Alert>
+  /** After Alert.Deleted. */
+  deleted: AfterHook<Alert>
+  /** Before rollback: may change the draft; a throw vetoes. */
+  rollingBack: BeforeHook<Alert>
+  /** After Alert.RolledBack. */
+  rolledBack: AfterHook<Alert>
+  /** After Alert.Triggered. */
+  triggered: AfterHook<Alert>
+  /** After Alert.Cleared. */
+  cleared: AfterHook<Alert>
+}
+
 /** The types of the graph, with the verbs and hooks of each. */
 export interface EntityTypes {
   Integration: IntegrationType
@@ -1302,4 +1355,5 @@ export interface EntityTypes {
   Event: EventType
   Metric: MetricType
   ApiKey: ApiKeyType
+  Alert: AlertType
 }
