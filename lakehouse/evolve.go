@@ -50,7 +50,7 @@ func (l *Lake) evolve(ctx context.Context, one *layout, wanted []iceberg.NestedF
 
 // lostRace says whether a change was refused because the table had changed.
 func lostRace(err error) bool {
-	return errors.Is(err, table.ErrCommitFailed) || strings.Contains(err.Error(), "requirement failed")
+	return errors.Is(err, table.ErrCommitFailed) || strings.Contains(strings.ToLower(err.Error()), "requirement failed")
 }
 
 // missingColumns compares a table with the wanted columns.

@@ -116,7 +116,7 @@ func newWorld(t *testing.T) *world {
 		"GITHUB_TOKEN="+githubtest.Token, "GITHUB_STANDIN="+hub.URL+"/api/v3/",
 		"STRIPE_KEY="+stripetest.LiveKey, "SLACK_WEBHOOK="+slack.URL+"/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "WEBHOOK_SECRET=whsec_"+"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 		"GA_ID=G-PAGE123456", "SENTRY_DSN=http://public@"+sinks+"/7", "POSTHOG_KEY=phc_page",
-		"STRIPE_STANDIN="+w.stripe.URL, "HOOKS_STANDIN="+hooks.URL+"/hooks/headlessly", "ANALYTICS_STANDIN=http://"+sinks)
+		"SLACK_STANDIN="+slack.URL, "STRIPE_STANDIN="+w.stripe.URL, "HOOKS_STANDIN="+hooks.URL+"/hooks/headlessly", "ANALYTICS_STANDIN=http://"+sinks)
 	w.ids = map[string]string{
 		"contact_fX9bL5nRd": w.make(t, "Contact.create", "--name", "Ada", "--email", "ada@example.com"),
 		"campaign_nR4wLxKp": w.make(t, "Campaign.create", "--name", "Win back"),

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // packages builds the TypeScript packages once.
@@ -67,6 +68,7 @@ func program(t testing.TB, g *gateway, text string) *exec.Cmd {
 	}
 	cmd := exec.Command("node", "--import", "tsx", file) // not the tsx command: a kill would leave its child
 	cmd.Dir, cmd.Env = dir, g.environment(t)
+	cmd.WaitDelay = 5 * time.Second // a killed program's compiler service holds its output open
 	return cmd
 }
 

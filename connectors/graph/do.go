@@ -63,7 +63,7 @@ func (a *attempt) stale(ctx context.Context, err error) bool {
 	}
 	a.fresh = true
 	last, fault := a.s.last(ctx)
-	if at, _ := a.s.projection.Load().position(); fault != nil || at >= last {
+	if fault != nil || a.planned >= last {
 		return false
 	}
 	a.unlock()

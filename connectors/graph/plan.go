@@ -21,6 +21,7 @@ type attempt struct {
 	chain chain
 
 	fresh   bool   // the projection has caught up with the log since it began
+	planned uint64 // how far the projection was, at least, when the last plan looked
 	eventID string // the same in every try
 	now     *state // what the plan was made on; nil for a new entity
 	doc     []byte // after it
@@ -115,6 +116,7 @@ func (a *attempt) plan(ctx context.Context, tryLock bool) (changed bool, err err
 				return false, err
 			}
 		}
+		a.planned, _ = a.s.projection.Load().position()
 		if err := a.look(ctx); err != nil {
 			return false, err
 		}

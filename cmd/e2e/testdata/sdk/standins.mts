@@ -2,10 +2,11 @@
 // no address.
 import { Integration } from '@headlessly/platform'
 
-const { STRIPE_STANDIN, GITHUB_STANDIN, HOOKS_STANDIN, ANALYTICS_STANDIN } = process.env
+const { STRIPE_STANDIN, GITHUB_STANDIN, SLACK_STANDIN, HOOKS_STANDIN, ANALYTICS_STANDIN } = process.env
 const hook = Integration.connecting((draft) => {
   if (draft.provider === 'stripe') draft.apiBaseUrl = STRIPE_STANDIN
   if (draft.provider === 'github') draft.apiBaseUrl = GITHUB_STANDIN
+  if (draft.provider === 'slack') draft.apiBaseUrl = SLACK_STANDIN
   if (draft.provider === 'webhook') draft.url = HOOKS_STANDIN
   if (draft.provider === 'analytics') {
     const d = draft.destinations ?? {}
