@@ -188,6 +188,9 @@ func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 	if _, err := io.WriteString(h.in, "end\n"); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.in.Close(); err != nil { // an open input keeps a program alive as well
+		t.Fatal(err)
+	}
 	if err := h.cmd.Wait(); err != nil {
 		t.Errorf("the program ended with %v, want 0: nothing may hold it", err)
 	}
