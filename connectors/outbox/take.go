@@ -42,15 +42,15 @@ func (b *Box) take(ctx context.Context) error {
 
 // wait blocks until there are events or new lanes.
 func (b *Box) wait(ctx context.Context, at uint64) {
-	ctx, cancel := context.WithCancel(ctx)
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
 	news := make(chan error, 1)
-	go func() { news <- b.cfg.Graph.News(ctx, at) }()
+	go func() { news <- b.cfg.Graph.News(waiting, at) }()
 	select {
 	case <-b.joined:
 		cancel()
 		<-news //nolint:errcheck // it was cancelled
 	case err := <-news:
-		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
 			fault(ctx, func() { b.cfg.Logger.Warn("outbox.wait", slog.Any("error", err)) })
 		}
