@@ -34,6 +34,9 @@ export const delivery = ({ it, engine }) => {
     t.proxy.rule = () => ({ status: 503 })
     const other = await engine().page()
     await t.page.goto(t.site.origin + '/a.html?tab=1')
+    // The visitor is on disk before the second tab begins: two tabs that begin at the same instant may be two visitors.
+    await t.page.evaluate(`[headlessly.getDistinctId(), headlessly.getSessionId()].join()`)
+    await sleep(500)
     await other.goto(t.site.origin + '/a.html?tab=2')
     await t.page.evaluate(`(headlessly.track('Tab 1'), 1)`)
     await other.evaluate(`(headlessly.track('Tab 2'), 1)`)
