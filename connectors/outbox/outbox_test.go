@@ -254,7 +254,8 @@ func TestABatchIsFullOrHasWaited(t *testing.T) {
 	r.counts(2, 3, 0)
 	r.clock.Forward(time.Minute)
 	r.counts(0, 5, 0)
-	// Three, where the clock jumped before the lane had read the fifth.
+	// Three was seen once on a busy machine; that the clock jumped before the lane
+	// had read the fifth is a guess.
 	if n := r.to.requests(); n != 2 && n != 3 {
 		t.Errorf("got %d requests for 5 events, want 2", n)
 	}

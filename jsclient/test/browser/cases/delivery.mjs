@@ -34,7 +34,8 @@ export const delivery = ({ it, engine }) => {
     t.proxy.rule = () => ({ status: 503 })
     const other = await engine().page()
     await t.page.goto(t.site.origin + '/a.html?tab=1')
-    // The visitor is on disk before the second tab begins: two tabs that begin at the same instant may be two visitors.
+    // Known defect, kept out of this case: storage is written when the page is idle, so a second tab that opens before
+    // that, also well after the first has loaded, is another session or visitor. These calls write it at once.
     await t.page.evaluate(`[headlessly.getDistinctId(), headlessly.getSessionId()].join()`)
     await sleep(500)
     await other.goto(t.site.origin + '/a.html?tab=2')
