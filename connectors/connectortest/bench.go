@@ -25,12 +25,15 @@ const Tenant = "acme"
 
 // Clock is a clock that tests set.
 type Clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu      sync.Mutex
+	now     time.Time
+	waiting map[chan time.Time]time.Time
 }
 
 // NewClock starts at a fixed moment.
-func NewClock() *Clock { return &Clock{now: time.Date(2025, 9, 15, 14, 0, 0, 0, time.UTC)} }
+func NewClock() *Clock {
+	return &Clock{now: time.Date(2025, 9, 15, 14, 0, 0, 0, time.UTC), waiting: map[chan time.Time]time.Time{}}
+}
 
 // Now implements headlessly.Clock.
 func (c *Clock) Now() time.Time {
@@ -44,6 +47,25 @@ func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+	for ch, at := range c.waiting {
+		if !at.After(c.now) {
+			ch <- c.now
+			delete(c.waiting, ch)
+		}
+	}
+}
+
+// After is time.After by this clock.
+func (c *Clock) After(d time.Duration) <-chan time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ch := make(chan time.Time, 1)
+	if d <= 0 {
+		ch <- c.now
+		return ch
+	}
+	c.waiting[ch] = c.now.Add(d)
+	return ch
 }
 
 // Sleep lets a sleeper wait a moment of real time, and moves nothing: whoever
@@ -72,12 +94,17 @@ type Bench struct {
 
 	js      jetstream.JetStream
 	cfg     lifecycle.Config
+	build   func(t testing.TB, b *Bench) (connectors.Registry, func())
 	stopRun func()
+	stop    func() // what build started
 }
 
 // Options say what is special about a bench.
 type Options struct {
-	Registry  connectors.Registry
+	Registry connectors.Registry
+	// Build, in place of Registry, makes connectors that work on parts of their
+	// own over the bench's graph; stop ends those.
+	Build     func(t testing.TB, b *Bench) (r connectors.Registry, stop func())
 	PublicURL string
 	Client    *http.Client
 	Logs      io.Writer
@@ -95,7 +122,7 @@ func Start(t testing.TB, o Options) *Bench {
 	if o.Clock != nil {
 		b.Clock = o.Clock
 	}
-	b.js = jetStream(t)
+	b.js, b.build = jetStream(t), o.Build
 	b.cfg = lifecycle.Default()
 	b.cfg.Registry, b.cfg.PublicURL, b.cfg.Client = o.Registry, o.PublicURL, o.Client
 	if b.cfg.Client == nil {
@@ -133,7 +160,10 @@ func (b *Bench) Open(t testing.TB) {
 	if b.Scope, err = b.Graph.Scope(Tenant, "apikey_test"); err != nil {
 		t.Fatal(err)
 	}
-	b.cfg.Graph, b.cfg.Store = b.Graph, b.Store
+	b.cfg.Graph, b.cfg.Store, b.stop = b.Graph, b.Store, func() {}
+	if b.build != nil {
+		b.cfg.Registry, b.stop = b.build(t, b)
+	}
 	if b.Connections, err = lifecycle.Open(ctx, b.cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +187,9 @@ func (b *Bench) Close(t testing.TB) {
 	}
 	b.stopRun()
 	b.stopRun = nil
-	for _, err := range []error{b.Connections.Close(), b.Graph.Close(), b.Store.Close()} {
+	closed := b.Connections.Close()
+	b.stop()
+	for _, err := range []error{closed, b.Graph.Close(), b.Store.Close()} {
 		if err != nil {
 			t.Error(err)
 		}

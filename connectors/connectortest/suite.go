@@ -2,11 +2,9 @@ package connectortest
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors"
@@ -14,15 +12,26 @@ import (
 )
 
 // Subject is a connector under test with a stand-in of its provider behind it.
-// What the connector does not implement is left nil, and its cases are skipped.
+// What the connector does not do is left nil; the cases that this leaves out are
+// named in Without.
 type Subject struct {
+	// Registry holds the connector. One that works on parts of its own over the
+	// graph has Build instead, which is called at each opening of the bench;
+	// stop ends what it started.
 	Registry connectors.Registry
+	Build    func(t testing.TB, b *Bench) (r connectors.Registry, stop func())
 	Provider string
+	// PublicURL is where the provider reaches the product, for one that posts
+	// by itself.
+	PublicURL string
 	// Args connect it; Rotated with a credential that was issued anew, Wrong
 	// with one that the provider refuses.
 	Args, Rotated, Wrong map[string]any
 	// Secrets are the values that must show nowhere.
 	Secrets []string
+	// Without says why a case does not apply. A case that is left out without
+	// a reason fails, and so does a reason for one that applies.
+	Without map[Case]string
 
 	// Seed fills the account with at least n objects and gives how many
 	// entities of the type there are then.
@@ -31,6 +40,9 @@ type Subject struct {
 	Down func(bool)
 	// Limit makes the provider answer "too many requests" now and then.
 	Limit func(bool)
+	// Cut makes the next answers to a sync end in the middle, and counts those
+	// that are left to be cut.
+	Cut func(answers int) (left func() int)
 	// Revoke makes the credential of Args invalid.
 	Revoke func()
 	// Odd puts an object of a form that nobody knows among the others.
@@ -47,35 +59,92 @@ type Subject struct {
 	// what was made there.
 	Create func(ctx context.Context, g *graph.Scope) error
 	Made   func() int
+	// Emit makes one event that the integration sends to the provider, each
+	// one different from those before. Sent counts the events that arrived
+	// there, and those that arrived again.
+	Emit func(ctx context.Context, g *graph.Scope) error
+	Sent func() (events, again int)
+	// InUse says whether the rest of the product works with the integration,
+	// where that shows nowhere else.
+	InUse func() bool
+}
+
+// Case names a case of the contract.
+type Case string
+
+// The cases of the contract.
+const (
+	Connects     Case = "a credential that works connects"
+	Refused      Case = "a refused credential leaves nothing"
+	Resumes      Case = "the first sync brings everything, killed on the way"
+	Limited      Case = "a sync through rate limits"
+	CutShort     Case = "an answer that is cut short costs no object"
+	Outage       Case = "an outage makes it Errored, and it recovers"
+	Revoked      Case = "a credential revoked later makes it Errored"
+	Rotates      Case = "a rotation keeps everything else"
+	OddObject    Case = "an odd object costs no other"
+	Inbound      Case = "what comes in is verified, mapped, and once only"
+	Lost         Case = "what was lost comes with the next sync"
+	Outbound     Case = "what goes out is made once, and its echo changes nothing"
+	OutboundDown Case = "a provider that is down refuses a mutation whole"
+	Sends        Case = "an event is sent once, and also when the process ends right behind it"
+	SendsLater   Case = "an event that the provider could not take is sent when it can"
+	SendsSlowly  Case = "events wait for a rate limit, and none is lost"
+	Restarts     Case = "a restart goes on with it"
+	Disconnects  Case = "disconnect takes everything away"
+)
+
+// cases are the contract: which parts of a subject a case needs, and the case.
+func cases() []contractCase {
+	always := func(*suite) bool { return true }
+	syncs := (*suite).syncs
+	return []contractCase{
+		{Connects, always, (*suite).connects},
+		{Refused, func(s *suite) bool { return s.Wrong != nil }, (*suite).refused},
+		{Resumes, func(s *suite) bool { return s.Seed != nil && syncs(s) }, (*suite).resumes},
+		{Limited, func(s *suite) bool { return s.Seed != nil && s.Limit != nil && syncs(s) }, (*suite).limited},
+		{CutShort, func(s *suite) bool { return s.Seed != nil && s.Cut != nil && syncs(s) }, (*suite).cutShort},
+		{Outage, func(s *suite) bool { return s.Down != nil && (syncs(s) || s.Emit != nil) }, (*suite).outage},
+		{Revoked, func(s *suite) bool { return s.Revoke != nil && (syncs(s) || s.Emit != nil) }, (*suite).revoked},
+		{Rotates, func(s *suite) bool { return s.Rotated != nil }, (*suite).rotates},
+		{OddObject, func(s *suite) bool { return s.Odd != nil && s.Seed != nil }, (*suite).odd},
+		{Inbound, func(s *suite) bool { return s.Change != nil && s.Receipts != nil }, (*suite).inbound},
+		{Lost, func(s *suite) bool { return s.Change != nil && s.Receipts != nil && syncs(s) }, (*suite).lost},
+		{Outbound, func(s *suite) bool { return s.Create != nil }, (*suite).outbound},
+		{OutboundDown, func(s *suite) bool { return s.Create != nil && s.Down != nil }, (*suite).outboundDown},
+		{Sends, func(s *suite) bool { return s.Emit != nil }, (*suite).sends},
+		{SendsLater, func(s *suite) bool { return s.Emit != nil && s.Down != nil }, (*suite).sendsLater},
+		{SendsSlowly, func(s *suite) bool { return s.Emit != nil && s.Limit != nil }, (*suite).sendsSlowly},
+		{Restarts, always, (*suite).restarts},
+		{Disconnects, always, (*suite).disconnects},
+	}
+}
+
+type contractCase struct {
+	name    Case
+	applies func(*suite) bool
+	run     func(s *suite, t *testing.T)
 }
 
 // Run runs every case of the contract against fresh subjects.
 func Run(t *testing.T, open func(t testing.TB, clock *Clock) *Subject) {
 	t.Helper()
-	for _, c := range []struct {
-		name string
-		run  func(s *suite, t *testing.T)
-	}{
-		{"a credential that works connects", (*suite).connects},
-		{"a refused credential leaves nothing", (*suite).refused},
-		{"the first sync brings everything, killed on the way", (*suite).resumes},
-		{"a sync through rate limits", (*suite).limited},
-		{"an outage makes it Errored, and it recovers", (*suite).outage},
-		{"a credential revoked later makes it Errored", (*suite).revoked},
-		{"a rotation keeps everything else", (*suite).rotates},
-		{"an odd object costs no other", (*suite).odd},
-		{"what comes in is verified, mapped, and once only", (*suite).inbound},
-		{"what was lost comes with the next sync", (*suite).lost},
-		{"what goes out is made once, and its echo changes nothing", (*suite).outbound},
-		{"a provider that is down refuses a mutation whole", (*suite).outboundDown},
-		{"disconnect takes everything away", (*suite).disconnects},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range cases() {
+		t.Run(string(c.name), func(t *testing.T) {
 			logs := new(strings.Builder)
 			s := &suite{logs: logs}
 			clock := NewClock()
 			s.Subject = open(t, clock)
-			s.Bench = Start(t, Options{Registry: s.Registry, Logs: Locked(logs), Clock: clock})
+			why, without := s.Without[c.name]
+			s.Bench = Start(t, Options{Registry: s.Registry, Build: s.Build, PublicURL: s.PublicURL, Logs: Locked(logs), Clock: clock})
+			switch applies := c.applies(s); {
+			case applies && without:
+				t.Fatalf("it is declared not to apply (%s), but it does", why)
+			case !applies && why == "":
+				t.Fatal("it is left out, and nothing says why: declare it in Without")
+			case !applies:
+				t.Skip("does not apply: " + why)
+			}
 			c.run(s, t)
 			s.Bench.Close(t)
 			for _, secret := range s.Secrets {
@@ -118,15 +187,6 @@ func (s *suite) syncs() bool {
 	return ok
 }
 
-func (s *suite) need(t *testing.T, has ...bool) {
-	t.Helper()
-	for _, h := range has {
-		if !h {
-			t.Skip("the connector does not do this")
-		}
-	}
-}
-
 func (s *suite) count(t *testing.T, typ string) int64 {
 	t.Helper()
 	n, err := s.Scope.Count(t.Context(), typ, nil, graph.AsOf{})
@@ -147,260 +207,4 @@ func (s *suite) history(t *testing.T) string {
 		names = append(names, strings.TrimPrefix(e.Name, "Integration."))
 	}
 	return strings.Join(names, " ")
-}
-
-func (s *suite) connects(t *testing.T) {
-	t.Helper()
-	e := s.connect(t, s.Args)
-	if e.Text("status") != "Connected" || e.Text("provider") != s.Provider || e.Text("name") == "" || e.Text("category") == "" {
-		t.Errorf("got %s", e.Doc())
-	}
-	for _, secret := range s.Secrets {
-		if strings.Contains(string(e.Doc()), secret) {
-			t.Errorf("a credential shows in %s", e.Doc())
-		}
-	}
-	page, err := s.Scope.Find(t.Context(), graph.Query{Type: "Integration", Filter: map[string]any{"status": "Active"}})
-	if err != nil || page.Total != 1 {
-		t.Errorf("find Active: %v, %v", page, err)
-	}
-}
-
-func (s *suite) refused(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Wrong != nil)
-	_, err := s.Scope.Verb(t.Context(), "Integration", "connect", "", maps.Clone(s.Wrong))
-	var e *graph.Error
-	if !errors.As(err, &e) || e.Code != graph.CodeProvider || e.Field == "" {
-		t.Fatalf("got %v, want a provider_error that names the field", err)
-	}
-	page, err := s.Scope.Find(t.Context(), graph.Query{Type: "Integration"})
-	if err != nil || len(page.Results) != 1 || page.Results[0].Text("status") != "Errored" {
-		t.Fatalf("got %v, %v; want one that is Errored", page, err)
-	}
-	if s.Store.Credentials(page.Results[0].ID) != nil || s.Hooks != nil && s.Hooks() != 0 {
-		t.Error("something was half-made")
-	}
-}
-
-func (s *suite) resumes(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Seed != nil)
-	typ, want := s.Seed(500)
-	s.connect(t, s.Args)
-	for range 2 {
-		time.Sleep(20 * time.Millisecond)
-		s.Bench.Close(t)
-		s.Open(t)
-	}
-	s.WaitStatus(t, s.id, "Synced")
-	if got := s.count(t, typ); got != want {
-		t.Errorf("%d of %s, want %d", got, typ, want)
-	}
-	e := s.Integration(t, s.id)
-	if e.Text("lastSyncAt") == "" || e.Number("lastSyncCount") == "" || e.Number("lastSyncDuration") == "" {
-		t.Errorf("got %s", e.Doc())
-	}
-}
-
-func (s *suite) limited(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Seed != nil, s.Limit != nil)
-	typ, want := s.Seed(300)
-	s.connect(t, s.Args)
-	s.Limit(true)
-	s.WaitStatus(t, s.id, "Synced")
-	if got := s.count(t, typ); got != want {
-		t.Errorf("%d of %s, want %d", got, typ, want)
-	}
-}
-
-func (s *suite) outage(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Down != nil, s.syncs())
-	s.synced(t)
-	s.Down(true)
-	s.Clock.Advance(24 * time.Hour)
-	if e := s.WaitStatus(t, s.id, "Errored"); e.Text("error") == "" || e.Number("errorCount") == "0" {
-		t.Errorf("got %s", e.Doc())
-	}
-	s.Down(false)
-	s.Clock.Advance(24 * time.Hour)
-	if e := s.WaitStatus(t, s.id, "Synced"); e.Text("error") != "" {
-		t.Errorf("got %s", e.Doc())
-	}
-	if got := s.history(t); !strings.Contains(got, "Errored") || !strings.Contains(got, "Recovered") {
-		t.Errorf("got %s", got)
-	}
-}
-
-func (s *suite) revoked(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Revoke != nil, s.syncs())
-	s.synced(t)
-	s.Revoke()
-	if _, err := s.Scope.Verb(t.Context(), "Integration", "sync", s.id, nil); err != nil {
-		t.Fatal(err)
-	}
-	s.WaitStatus(t, s.id, "Errored")
-	if s.Create == nil {
-		return
-	}
-	if err := s.Create(t.Context(), s.Scope); graph.CodeOf(err) != graph.CodeProvider {
-		t.Errorf("a mutation with a revoked credential: got %v", err)
-	}
-}
-
-func (s *suite) rotates(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Rotated != nil, s.Revoke != nil)
-	s.synced(t)
-	id := s.id
-	if s.connect(t, s.Rotated); s.id != id {
-		t.Fatalf("connecting again made another integration: %s and %s", id, s.id)
-	}
-	s.Revoke()
-	if s.syncs() {
-		if _, err := s.Scope.Verb(t.Context(), "Integration", "sync", s.id, nil); err != nil {
-			t.Fatal(err)
-		}
-		s.WaitStatus(t, s.id, "Synced")
-	}
-	if s.Hooks != nil && s.Hooks() != 1 {
-		t.Errorf("%d webhooks after a rotation, want one", s.Hooks())
-	}
-}
-
-func (s *suite) odd(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Odd != nil, s.Seed != nil)
-	typ, want := s.Seed(10)
-	s.Odd()
-	s.connect(t, s.Args)
-	e := s.WaitStatus(t, s.id, "Synced")
-	if got := s.count(t, typ); got != want {
-		t.Errorf("%d of %s, want %d", got, typ, want)
-	}
-	if e.Text("error") == "" || e.Number("errorCount") == "0" {
-		t.Errorf("nobody is told of it: %s", e.Doc())
-	}
-}
-
-func (s *suite) inbound(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Change != nil, s.Receipts != nil)
-	s.synced(t)
-	s.Change()
-	in := s.Receipts(s.id)
-	if len(in) == 0 {
-		t.Fatal("the provider sent nothing")
-	}
-	for i := range in {
-		if err := s.Connections.Verify(&in[i]); err != nil {
-			t.Fatalf("verify: %v", err)
-		}
-		forged := in[i]
-		forged.Body = append([]byte(" "), in[i].Body...)
-		if err := s.Connections.Verify(&forged); err == nil {
-			t.Error("a forged request was taken")
-		}
-	}
-	before := s.Graph.Position()
-	if err := s.Connections.Receive(t.Context(), in); err != nil {
-		t.Fatal(err)
-	}
-	if !s.Shows(s.Scope) {
-		t.Error("the graph does not show the change")
-	}
-	after := s.Graph.Position()
-	if before == after {
-		t.Error("no event was stored")
-	}
-	if err := s.Connections.Receive(t.Context(), in); err != nil {
-		t.Fatal(err)
-	}
-	if now := s.Graph.Position(); now != after {
-		t.Errorf("the same deliveries again made %d events", now-after)
-	}
-}
-
-func (s *suite) lost(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Change != nil, s.Receipts != nil, s.syncs())
-	s.synced(t)
-	s.Change()
-	s.Receipts(s.id) // lost
-	if _, err := s.Scope.Verb(t.Context(), "Integration", "sync", s.id, nil); err != nil {
-		t.Fatal(err)
-	}
-	WaitFor(t, "the change", func() bool { return s.Shows(s.Scope) })
-}
-
-func (s *suite) outbound(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Create != nil)
-	s.synced(t)
-	before := s.Made()
-	if err := s.Create(t.Context(), s.Scope); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.Made() - before; got != 1 {
-		t.Errorf("%d were made at the provider, want one", got)
-	}
-	if s.Receipts == nil {
-		return
-	}
-	position := s.Graph.Position()
-	if err := s.Connections.Receive(t.Context(), s.Receipts(s.id)); err != nil {
-		t.Fatal(err)
-	}
-	if now := s.Graph.Position(); now != position {
-		t.Errorf("the echo made %d events", now-position)
-	}
-	if got := s.Made() - before; got != 1 {
-		t.Errorf("the echo went back: %d were made", got)
-	}
-}
-
-func (s *suite) outboundDown(t *testing.T) {
-	t.Helper()
-	s.need(t, s.Create != nil, s.Down != nil)
-	s.synced(t)
-	s.Down(true)
-	before := s.Made()
-	if err := s.Create(t.Context(), s.Scope); graph.CodeOf(err) != graph.CodeProvider {
-		t.Errorf("got %v, want a provider_error", err)
-	}
-	s.Down(false)
-	if got := s.Made() - before; got != 0 {
-		t.Errorf("%d were made nevertheless", got)
-	}
-	if err := s.Create(t.Context(), s.Scope); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
-}
-
-func (s *suite) disconnects(t *testing.T) {
-	t.Helper()
-	s.synced(t)
-	e, err := s.Scope.Verb(t.Context(), "Integration", "disconnect", s.id, nil)
-	if err != nil || e.Text("status") != "Disconnected" {
-		t.Fatalf("got %v, %v", e, err)
-	}
-	if s.Store.Credentials(s.id) != nil {
-		t.Error("the credential is still there")
-	}
-	if s.Hooks != nil && s.Hooks() != 0 {
-		t.Errorf("%d webhooks are left at the provider", s.Hooks())
-	}
-	if err := s.Connections.Verify(&headlessly.Receipt{Tenant: Tenant, Provider: s.Provider, Integration: s.id}); !errors.Is(err, connectors.ErrUnknown) {
-		t.Errorf("an inbound request: got %v, want unknown", err)
-	}
-	if s.Create == nil {
-		return
-	}
-	before := s.Made()
-	if err := s.Create(t.Context(), s.Scope); err != nil || s.Made() != before {
-		t.Errorf("a mutation afterwards: %v, %d made at the provider", err, s.Made()-before)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -135,43 +136,39 @@ func (c *Connector) Validate(ctx context.Context, l *connectors.Link) error {
 	return nil
 }
 
-// all lists a page of the integration's repositories; next is 0 after the last.
-func (c *Connector) all(ctx context.Context, client *gh.Client, l *connectors.Link, page int) (list []*gh.Repository, next int, err error) {
+// all lists a page of the integration's repositories, and those that cannot be
+// read; next is 0 after the last.
+func (c *Connector) all(ctx context.Context, client *gh.Client, l *connectors.Link, page int) (found []*gh.Repository, odd []error, next int, err error) {
 	named, err := repos(l)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if len(named) > 0 {
 		at := page - 1
 		if at >= len(named) {
-			return nil, 0, nil
+			return nil, nil, 0, nil
 		}
 		owner, name, _ := strings.Cut(named[at], "/")
 		r, _, err := client.Repositories.Get(ctx, owner, name)
 		if err != nil {
-			return nil, 0, explain(l, "token", err)
+			return nil, nil, 0, explain(l, "token", err)
 		}
 		if page < len(named) {
 			next = page + 1
 		}
-		return []*gh.Repository{r}, next, nil
+		return []*gh.Repository{r}, nil, next, nil
 	}
-	opts := gh.ListOptions{Page: page, PerPage: perPage}
-	var res *gh.Response
-	if l.Secrets["token"].Set() {
-		list, res, err = client.Repositories.ListByAuthenticatedUser(ctx, &gh.RepositoryListByAuthenticatedUserOptions{Sort: "full_name", ListOptions: opts})
-	} else {
-		var installed *gh.ListRepositories
-		installed, res, err = client.Apps.ListRepos(ctx, &opts)
-		if err == nil {
-			list = installed.Repositories
-		}
+	path, q := "user/repos", url.Values{"sort": {"full_name"}}
+	var of rawList
+	if !l.Secrets["token"].Set() {
+		path, of = "installation/repositories", &installed{}
 	}
+	p, err := list[gh.Repository](ctx, client, path, q, page, of)
 	if err != nil {
-		return nil, 0, explain(l, "token", err)
+		return nil, nil, 0, explain(l, "token", err)
 	}
-	list = slices.DeleteFunc(list, func(r *gh.Repository) bool { return !wants(l, r.GetFullName()) })
-	return list, res.NextPage, nil
+	found = slices.DeleteFunc(p.items, func(r *gh.Repository) bool { return !wants(l, r.GetFullName()) })
+	return found, p.odd, p.next, nil
 }
 
 // gone says whether an error means that what was asked for is not there.

@@ -49,7 +49,7 @@ func (c *Connector) Register(ctx context.Context, l *connectors.Link) error {
 		hooks = maps.Clone(before)
 	}
 	for page := 1; page > 0; {
-		list, next, err := c.all(ctx, client, l, page)
+		list, _, next, err := c.all(ctx, client, l, page) // one that cannot be read the sync tells of
 		if err != nil {
 			return err
 		}

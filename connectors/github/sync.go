@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -54,6 +55,18 @@ func (r repo) github() *gh.Repository {
 	return &gh.Repository{ID: &r.ID, Name: &r.Name, FullName: &full, Owner: &gh.User{Login: &r.Owner}}
 }
 
+// path is that of something of a repository.
+func (r repo) path(of string) string {
+	return "repos/" + url.PathEscape(r.Owner) + "/" + url.PathEscape(r.Name) + "/" + of
+}
+
+// since asks for what has changed since the cursor's place.
+func (at *cursor) since(q url.Values) {
+	if !at.From.IsZero() {
+		q.Set("since", at.From.UTC().Format(time.RFC3339))
+	}
+}
+
 // Sync implements connectors.Syncer.
 func (c *Connector) Sync(ctx context.Context, l *connectors.Link, raw json.RawMessage) iter.Seq2[connectors.Page, error] {
 	return func(yield func(connectors.Page, error) bool) {
@@ -93,12 +106,12 @@ func (c *Connector) Sync(ctx context.Context, l *connectors.Link, raw json.RawMe
 func (c *Connector) step(ctx context.Context, client *gh.Client, l *connectors.Link, at *cursor) ([]connectors.Change, error) {
 	switch at.Phase {
 	case phaseRepos:
-		list, next, err := c.all(ctx, client, l, at.Page)
+		found, odd, next, err := c.all(ctx, client, l, at.Page)
 		if err != nil {
 			return nil, err
 		}
-		var out []connectors.Change
-		for _, r := range list {
+		out := unreadable(l, "Project", odd)
+		for _, r := range found {
 			at.Repos = append(at.Repos, repo{r.GetID(), r.GetOwner().GetLogin(), r.GetName()})
 			out = append(out, project(r))
 		}
@@ -149,9 +162,9 @@ func (at *cursor) advance(last time.Time) {
 // issues reads a repository's issues, and its closed pull requests among them.
 func (c *Connector) issues(ctx context.Context, client *gh.Client, l *connectors.Link, at *cursor) ([]connectors.Change, error) {
 	r := at.Repos[at.Repo]
-	list, _, err := client.Issues.ListByRepo(ctx, r.Owner, r.Name, &gh.IssueListByRepoOptions{
-		State: "all", Sort: "updated", Direction: "asc", Since: at.From, ListOptions: gh.ListOptions{Page: at.Page, PerPage: perPage},
-	})
+	q := url.Values{"state": {"all"}, "sort": {"updated"}, "direction": {"asc"}}
+	at.since(q)
+	p, err := list[gh.Issue](ctx, client, r.path("issues"), q, at.Page, nil)
 	if gone(err) { // issues are switched off, or the repository went
 		at.begin(phasePulls, at.Repo)
 		return nil, nil
@@ -159,8 +172,8 @@ func (c *Connector) issues(ctx context.Context, client *gh.Client, l *connectors
 	if err != nil {
 		return nil, explain(l, "token", err)
 	}
-	var out []connectors.Change
-	for _, i := range list {
+	out := unreadable(l, "Issue", p.odd)
+	for _, i := range p.items {
 		if i.IsPullRequest() && i.GetState() == "open" {
 			continue // it does not tell who is to review: the next phase does
 		}
@@ -168,10 +181,10 @@ func (c *Connector) issues(ctx context.Context, client *gh.Client, l *connectors
 		ch.Fresh = true
 		out = append(out, ch)
 	}
-	if len(list) < perPage {
+	if p.count < perPage {
 		at.begin(phasePulls, at.Repo)
 	} else {
-		at.advance(list[len(list)-1].GetUpdatedAt().Time)
+		at.advance(p.last)
 	}
 	return out, nil
 }
@@ -180,9 +193,8 @@ func (c *Connector) issues(ctx context.Context, client *gh.Client, l *connectors
 // they are older than what is wanted.
 func (c *Connector) pulls(ctx context.Context, client *gh.Client, l *connectors.Link, at *cursor) ([]connectors.Change, error) {
 	r := at.Repos[at.Repo]
-	list, res, err := client.PullRequests.List(ctx, r.Owner, r.Name, &gh.PullRequestListOptions{
-		State: "open", Sort: "updated", Direction: "desc", ListOptions: gh.ListOptions{Page: at.Page, PerPage: perPage},
-	})
+	q := url.Values{"state": {"open"}, "sort": {"updated"}, "direction": {"desc"}}
+	found, err := list[gh.PullRequest](ctx, client, r.path("pulls"), q, at.Page, nil)
 	if gone(err) {
 		at.begin(phaseComments, at.Repo)
 		return nil, nil
@@ -190,9 +202,9 @@ func (c *Connector) pulls(ctx context.Context, client *gh.Client, l *connectors.
 	if err != nil {
 		return nil, explain(l, "token", err)
 	}
-	var out []connectors.Change
+	out := unreadable(l, "Issue", found.odd)
 	old := false
-	for _, p := range list {
+	for _, p := range found.items {
 		if old = p.GetUpdatedAt().Before(at.Since); old {
 			break
 		}
@@ -200,7 +212,7 @@ func (c *Connector) pulls(ctx context.Context, client *gh.Client, l *connectors.
 		ch.Fresh = true
 		out = append(out, ch)
 	}
-	if at.Page = res.NextPage; old || at.Page == 0 {
+	if at.Page = found.next; old || at.Page == 0 {
 		at.begin(phaseComments, at.Repo)
 	}
 	return out, nil
@@ -209,12 +221,9 @@ func (c *Connector) pulls(ctx context.Context, client *gh.Client, l *connectors.
 // comments reads the comments of a repository's issues and pull requests.
 func (c *Connector) comments(ctx context.Context, client *gh.Client, l *connectors.Link, at *cursor) ([]connectors.Change, error) {
 	r := at.Repos[at.Repo]
-	sort, asc := "updated", "asc"
-	opts := &gh.IssueListCommentsOptions{Sort: &sort, Direction: &asc, ListOptions: gh.ListOptions{Page: at.Page, PerPage: perPage}}
-	if !at.From.IsZero() {
-		opts.Since = &at.From
-	}
-	list, _, err := client.Issues.ListComments(ctx, r.Owner, r.Name, 0, opts)
+	q := url.Values{"sort": {"updated"}, "direction": {"asc"}}
+	at.since(q)
+	p, err := list[gh.IssueComment](ctx, client, r.path("issues/comments"), q, at.Page, nil)
 	if gone(err) {
 		at.begin(phaseIssues, at.Repo+1)
 		return nil, nil
@@ -222,8 +231,8 @@ func (c *Connector) comments(ctx context.Context, client *gh.Client, l *connecto
 	if err != nil {
 		return nil, explain(l, "token", err)
 	}
-	var out []connectors.Change
-	for _, m := range list {
+	out := unreadable(l, "Comment", p.odd)
+	for _, m := range p.items {
 		number, err := strconv.Atoi(path.Base(strings.TrimRight(m.GetIssueURL(), "/")))
 		if err != nil {
 			continue // it belongs to nothing that is known here
@@ -232,10 +241,10 @@ func (c *Connector) comments(ctx context.Context, client *gh.Client, l *connecto
 		ch.Fresh = true
 		out = append(out, ch)
 	}
-	if len(list) < perPage {
+	if p.count < perPage {
 		at.begin(phaseIssues, at.Repo+1)
 	} else {
-		at.advance(list[len(list)-1].GetUpdatedAt().Time)
+		at.advance(p.last)
 	}
 	return out, nil
 }

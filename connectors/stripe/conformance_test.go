@@ -33,6 +33,15 @@ func TestConformance(t *testing.T) {
 					}
 				})
 			},
+			Cut: func(answers int) func() int {
+				set(func(s *stripetest.Server) { s.Cut = answers })
+				return func() (left int) { set(func(s *stripetest.Server) { left = s.Cut }); return left }
+			},
+			Without: map[connectortest.Case]string{
+				connectortest.Sends:       "it posts no events: what goes out are mutations",
+				connectortest.SendsLater:  "it posts no events: what goes out are mutations",
+				connectortest.SendsSlowly: "it posts no events: what goes out are mutations",
+			},
 			Revoke: func() { s.Revoke(stripetest.LiveKey) },
 			Odd:    func() { set(func(s *stripetest.Server) { s.Odd("customers") }) },
 			Hooks:  func() int { return len(s.All("webhook_endpoints")) },

@@ -186,6 +186,9 @@ func (i *Issue) json(r *Repo) map[string]any {
 	if i.Reason != "" {
 		out["state_reason"] = i.Reason
 	}
+	if i.Odd {
+		out["title"], out["labels"] = map[string]any{"unheard": "of"}, 7
+	}
 	if i.Milestone != "" {
 		out["milestone"] = map[string]any{"title": i.Milestone}
 	}

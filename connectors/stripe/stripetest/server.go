@@ -49,6 +49,8 @@ type Server struct {
 	Outage bool
 	// Throttle answers 429 to every n-th request; 0 never.
 	Throttle int
+	// Cut has so many answers with a page of customers end in the middle.
+	Cut int
 	// Fail, when set, may answer a request before the stand-in does.
 	Fail func(w http.ResponseWriter, r *http.Request) bool
 
@@ -164,6 +166,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status, body := s.answer(r, parts)
+	if s.Cut > 0 && parts[1] == "customers" && r.Form.Get("limit") == "100" {
+		s.Cut--
+		body = body[:len(body)/2]
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
