@@ -36,6 +36,9 @@ func (s *suite) well() string {
 
 func (s *suite) connects(t *testing.T) {
 	t.Helper()
+	if missing := s.covered(s.Bench.cfg.Registry.Find(s.Provider)); len(missing) > 0 {
+		t.Errorf("the suite cannot show all that the connector does: %s", strings.Join(missing, "; "))
+	}
 	e := s.connect(t, s.Args)
 	if e.Text("status") != "Connected" || e.Text("provider") != s.Provider || e.Text("name") == "" || e.Text("category") == "" {
 		t.Errorf("got %s", e.Doc())
@@ -99,7 +102,7 @@ func (s *suite) limited(t *testing.T) {
 
 func (s *suite) cutShort(t *testing.T) {
 	t.Helper()
-	typ, want := s.Seed(150)
+	typ, want := s.Seed(110)
 	left := s.Cut(3)
 	s.connect(t, s.Args)
 	e := s.WaitStatus(t, s.id, "Synced")

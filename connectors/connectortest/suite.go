@@ -135,16 +135,12 @@ func Run(t *testing.T, open func(t testing.TB, clock *Clock) *Subject) {
 			s := &suite{logs: logs}
 			clock := NewClock()
 			s.Subject = open(t, clock)
-			why, without := s.Without[c.name]
-			s.Bench = Start(t, Options{Registry: s.Registry, Build: s.Build, PublicURL: s.PublicURL, Logs: Locked(logs), Clock: clock})
-			switch applies := c.applies(s); {
-			case applies && without:
-				t.Fatalf("it is declared not to apply (%s), but it does", why)
-			case !applies && why == "":
-				t.Fatal("it is left out, and nothing says why: declare it in Without")
-			case !applies:
-				t.Skip("does not apply: " + why)
+			if fault, skip := judge(c.applies(s), s.Without, c.name); fault != "" {
+				t.Fatal(fault)
+			} else if skip {
+				t.Skip("does not apply: " + s.Without[c.name])
 			}
+			s.Bench = Start(t, Options{Registry: s.Registry, Build: s.Build, PublicURL: s.PublicURL, Logs: Locked(logs), Clock: clock})
 			c.run(s, t)
 			s.Bench.Close(t)
 			for _, secret := range s.Secrets {
@@ -154,6 +150,36 @@ func Run(t *testing.T, open func(t testing.TB, clock *Clock) *Subject) {
 			}
 		})
 	}
+}
+
+// judge says whether a case is left out, or what is at fault with that.
+func judge(applies bool, without map[Case]string, name Case) (fault string, skip bool) {
+	why, declared := without[name]
+	switch {
+	case applies && declared:
+		return "it is declared not to apply (" + why + "), but it does", false
+	case !applies && why == "":
+		return "it is left out, and nothing says why: declare it in Without", false
+	}
+	return "", !applies
+}
+
+// covered names what a connector implements and its subject leaves out.
+func (s *Subject) covered(c connectors.Connector) (missing []string) {
+	_, syncs := c.(connectors.Syncer)
+	_, receives := c.(connectors.Receiver)
+	_, pushes := c.(connectors.Pusher)
+	_, attaches := c.(connectors.Attacher)
+	for what, bad := range map[string]bool{
+		"Sync without Seed": syncs && s.Seed == nil, "Receive without Change, Shows and Receipts": receives && (s.Change == nil || s.Shows == nil || s.Receipts == nil),
+		"Push without Create and Made": pushes && (s.Create == nil || s.Made == nil), "Attach without Emit or InUse": attaches && s.Emit == nil && s.InUse == nil,
+		"Emit without Sent": s.Emit != nil && s.Sent == nil,
+	} {
+		if bad {
+			missing = append(missing, what)
+		}
+	}
+	return missing
 }
 
 type suite struct {
@@ -182,10 +208,8 @@ func (s *suite) synced(t *testing.T) {
 	}
 }
 
-func (s *suite) syncs() bool {
-	_, ok := s.Registry.Find(s.Provider).(connectors.Syncer)
-	return ok
-}
+// syncs says whether the connector does; the first case checks it.
+func (s *suite) syncs() bool { return s.Seed != nil }
 
 func (s *suite) count(t *testing.T, typ string) int64 {
 	t.Helper()

@@ -155,6 +155,28 @@ func Box(t testing.TB, g *graph.Store, clock *Clock, with func(*outbox.Config)) 
 	return b
 }
 
+// Open opens and runs a box over g in dir, by a clock; stop closes it.
+func Open(t testing.TB, g *graph.Store, dir string, now headlessly.Clock, after func(time.Duration) <-chan time.Time) (b *outbox.Box, stop func()) {
+	t.Helper()
+	cfg := outbox.Default(g, dir)
+	cfg.Clock, cfg.After, cfg.Rand = now, after, func() float64 { return 0 }
+	b, err := outbox.Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	return b, func() {
+		cancel()
+		for _, err := range []error{<-done, b.Close()} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // Scope is the tenant's graph as a user of the API has it.
 func Scope(t testing.TB, g *graph.Store) *graph.Scope {
 	t.Helper()

@@ -14,8 +14,11 @@ import (
 	"github.com/headlessly/headlessly"
 )
 
-// Path is the path of the one webhook that there is.
-const Path = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
+// Path and Path2 are the paths of the webhooks that there are.
+const (
+	Path  = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
+	Path2 = "/services/T00000000/B00000001/YYYYYYYYYYYYYYYYYYYYYYYY"
+)
 
 // Message is what was posted.
 type Message struct {
@@ -48,6 +51,7 @@ type Slack struct {
 	posted  []Message
 	limited int
 	revoked string
+	removed map[string]bool // paths
 	fail    int
 }
 
@@ -72,6 +76,16 @@ func (s *Slack) Revoke(word string) {
 	s.revoked = word
 }
 
+// RevokePath takes one of the webhooks away.
+func (s *Slack) RevokePath(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.removed == nil {
+		s.removed = map[string]bool{}
+	}
+	s.removed[path] = true
+}
+
 // Fail has the next n messages answered 500.
 func (s *Slack) Fail(n int) {
 	s.mu.Lock()
@@ -92,7 +106,9 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil || r.Method != http.MethodPost:
 		answer(http.StatusBadRequest, "invalid_payload")
-	case r.URL.Path != Path:
+	case s.removed[r.URL.Path]:
+		answer(http.StatusNotFound, "no_service")
+	case r.URL.Path != Path && r.URL.Path != Path2:
 		answer(http.StatusForbidden, "invalid_token")
 	case s.revoked != "":
 		answer(map[string]int{"no_service": 404, "channel_is_archived": 410, "action_prohibited": 403}[s.revoked], s.revoked)
