@@ -198,6 +198,15 @@ func (s *Server) updateSubscription(o, p Object, now int64) error {
 	return nil
 }
 
+// EndTrial ends a trial without a payment method: the subscription is paused.
+func (s *Server) EndTrial(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.objects[id]
+	o["status"], o["trial_end"] = "paused", s.clock().Unix()
+	s.emit("customer.subscription.paused", o)
+}
+
 // Renew moves a subscription's items to their next period; s is held.
 func (s *Server) Renew(o Object, now int64) {
 	var items []any
@@ -232,6 +241,9 @@ func (s *Server) newInvoiceItem(p Object) (Object, error) {
 		return nil, invalid("invoice", "Invoice items can only be added to draft invoices.")
 	}
 	amount := num(p["amount"])
+	if price := s.objects[str(object(p["pricing"])["price"])]; price != nil {
+		amount = num(price["unit_amount"]) * max(1, num(p["quantity"]))
+	}
 	if amount == 0 {
 		return nil, invalid("amount", "Missing required param: amount.")
 	}

@@ -114,6 +114,9 @@ func (s *Server) create(kind string, p Object) (Object, error) {
 		if v := str(p["amount_off"]); v != "" {
 			o["amount_off"] = num(v)
 		}
+		if id := str(p["id"]); id != "" {
+			o["id"] = id
+		}
 		return s.add(kind, o), nil
 	case "webhook_endpoints":
 		if !strings.HasPrefix(str(p["url"]), "http") {
