@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -224,10 +225,14 @@ func jetStream(t testing.TB) jetstream.JetStream {
 }
 
 // WaitFor waits until f says true; the deadline is generous, for machines are
-// busy.
+// busy, and more so where a test has a hundred thousand objects.
 func WaitFor(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for range 6000 {
+	times := 6000
+	if os.Getenv("HEADLESSLY_SOAK") != "" {
+		times *= 30
+	}
+	for range times {
 		if f() {
 			return
 		}
