@@ -1,4 +1,4 @@
-import { config, guard, hurry, on } from './core'
+import { config, guard, hurry, on, report } from './core'
 import { encode, parse } from './encode'
 import { discard, drain } from './queue'
 import { persist } from './store'
@@ -19,8 +19,13 @@ const choiceKey = (): string => 'hly_c_' + config.tenant
 
 /** Does it now, later, or never. */
 export const whenGranted = (fn: () => void): void => {
+  // A busy page need not be idle before it has this many: what follows the start waits for nothing.
+  if (held.length > 50) hurry()
   if (mode === 'granted') fn()
-  else if (mode === 'wait' && held.length < Limit.Held) held.push(guard(fn))
+  else if (mode === 'wait') {
+    if (held.length < Limit.Held) held.push(guard(fn))
+    else report('drop', [], 'consent')
+  }
 }
 
 /** Follow a choice: where things are kept, and what becomes of what waits. The category analytics decides. */

@@ -63,10 +63,11 @@ export const hurry = (): void => {
   waiting = []
   for (const fn of todo) fn()
 }
-/** When the browser has nothing better to do, but before the page is hidden. */
+/** When the browser has nothing better to do, but before the page is hidden; a page that nobody sees has no such moment. */
 export const soon = (fn: () => void): void => {
   waiting.push(guard(fn))
-  ;(window.requestIdleCallback || setTimeout)(hurry, { timeout: 1000 } as never)
+  if (document.hidden) hurry()
+  else (window.requestIdleCallback || setTimeout)(hurry, { timeout: 1000 } as never)
 }
 
 /** The scope of errors: tags, user, contexts, breadcrumbs. */

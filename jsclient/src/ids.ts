@@ -1,10 +1,13 @@
 let last = 0
 let seq = 0
 
-/** A UUIDv7 of this time in milliseconds; those of one millisecond sort in the order they were made. */
+/**
+ * A UUIDv7 of this time in milliseconds; those of one millisecond sort in the order they were made, also when ids of a
+ * little earlier are made in between.
+ */
 export const uuid7 = (ms: number): string => {
-  seq = ms === last ? seq + 1 : 0
-  last = ms
+  seq = ms > last ? 0 : seq + 1
+  last = Math.max(ms, last)
   // A 1 and twelve digits of time, then three of the sequence.
   const digits = (ms + 2 ** 48).toString(16) + (seq + 4096).toString(16).slice(-3)
   const random = crypto.getRandomValues(new Uint8Array(32))

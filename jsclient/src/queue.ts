@@ -55,7 +55,7 @@ export const now = (): number => {
 const pause = (): [number, number] => {
   const [count, until] = get(pauseKey()).split(',')
   const wait = +(until || 0) - Date.now()
-  return wait < Limit.Day ? [+(count || 0), wait] : [0, 0]
+  return wait < Limit.Day ? [+(count || 0), wait] : [0, -Limit.Day]
 }
 
 const later = (ms: number): void => {
@@ -103,6 +103,7 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
   let asked = 0
   let final: boolean
   let refused = ''
+  const began = Date.now()
   try {
     mine.add(key)
     const underWay = put(key, batch, -1)
@@ -144,7 +145,8 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
     return true
   }
   const [count, wait] = pause()
-  if (asked || (wait <= 0 && !leaving)) {
+  // Requests that were under way together fail together: that is one failure.
+  if (asked || (began >= Date.now() + wait && !leaving)) {
     const backoff = Math.min(2 ** count * 2000, Limit.Wait) * (0.5 + Math.random() / 2)
     set(pauseKey(), count + 1 + ',' + (Date.now() + Math.max(backoff, Math.min(asked, Limit.Day - 1))))
   }

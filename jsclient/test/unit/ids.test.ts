@@ -12,11 +12,18 @@ describe('uuid7', () => {
     expect(ids.size).toBe(20000)
   })
   it('sorts in the order of making within a millisecond', () => {
-    const ids = Array.from({ length: 3000 }, () => uuid7(1700000000009))
+    const ids = Array.from({ length: 3000 }, () => uuid7(1700000000209))
     expect([...ids].sort()).toEqual(ids)
   })
   it('sorts by time', () => {
     expect(uuid7(1700000000000) < uuid7(1700000000001)).toBe(true)
     expect(uuid7(5) < uuid7(1700000000001)).toBe(true)
+  })
+  it('sorts those of one millisecond also when ids of a millisecond before come in between', () => {
+    const batches = Array.from({ length: 30 }, () => {
+      uuid7(1800000000008)
+      return uuid7(1800000000009)
+    })
+    expect([...batches].sort()).toEqual(batches)
   })
 })
