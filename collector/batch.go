@@ -13,7 +13,7 @@ import (
 
 // batch is the work space of one request; it is pooled.
 type batch struct {
-	parser   fastjson.Parser
+	parsing  *parsing // nil while nothing is parsed
 	decoder  decoder
 	records  []headlessly.Record
 	data     []byte // the records' bytes, one after the other
@@ -23,17 +23,26 @@ type batch struct {
 	request  enrich.Request
 	// forgotten is the tenant's [Policy.Forgotten].
 	forgotten func(user, visitor string) bool
-	scratch   []byte
 	ids       dedupe.Batch
 	repeated  int // events that are in the log already
 	visit     visit
 	span      context.Context // of the request
 }
 
-// Work space of a rare large batch stays out of the pool.
+// parsing is what a request needs while it is parsed, several times the size of
+// its body. Only as many are in use as there are turns at the processors.
+type parsing struct {
+	parser  fastjson.Parser
+	scratch []byte
+}
+
 const (
-	maxPooledBatch  = 1 << 20
-	maxPooledEvents = 2_000
+	// maxPooledData and maxPooledEvents keep the work space of a large batch out
+	// of the pool of those that wait in thousands.
+	maxPooledData   = 16 << 10
+	maxPooledEvents = 100
+	// maxPooledBody is the largest body whose parser is used again.
+	maxPooledBody = 1 << 20
 )
 
 func (b *batch) reset() {
@@ -42,6 +51,43 @@ func (b *batch) reset() {
 	b.repeated = 0
 	b.request, b.forgotten = enrich.Request{}, nil
 	b.span = nil
+}
+
+// space gives what parsing a body of n bytes needs.
+func (b *batch) space(d *door, n int) *parsing {
+	if b.parsing == nil {
+		p, ok := d.parsers.Get().(*parsing)
+		if !ok {
+			p = new(parsing)
+		}
+		b.parsing = p
+	}
+	if n > freeBody && cap(b.data) < n {
+		b.data = append(d.slabs.get(n), b.data...)
+	}
+	return b.parsing
+}
+
+// encoded gives back what is not needed any more once the records are there:
+// while they wait for the disk, only they are held, and counted.
+func (b *batch) encoded(d *door) {
+	b.parsed(d)
+	b.visit.forget()
+	b.visit.release(b.visit.bytes)
+	if held := counted(b.data) + int64(len(b.ends))*recordBytes; held > freeBody {
+		b.visit.reserve(d, held) // what is there already is not refused
+	}
+}
+
+// recordBytes is what a record needs beside its data.
+const recordBytes = 48
+
+// parsed gives the parser back. No value of it may be used any more.
+func (b *batch) parsed(d *door) {
+	p := b.parsing
+	if b.parsing = nil; p != nil && cap(p.scratch) <= maxPooledBody && len(b.visit.raw) <= maxPooledBody && len(b.visit.unpacked) <= maxPooledBody {
+		d.parsers.Put(p)
+	}
 }
 
 type batchPool struct{ p sync.Pool }
@@ -56,9 +102,15 @@ func (p *batchPool) get() *batch {
 
 // put gives back a batch and what its request held of the door.
 func (p *batchPool) put(b *batch) {
-	large := b.visit.bytes > 0 || cap(b.data) > maxPooledBatch || cap(b.ends) > maxPooledEvents
+	if d := b.visit.door; d != nil {
+		b.parsed(d)
+		if cap(b.data) > maxPooledData {
+			d.slabs.put(b.data)
+			b.data = nil
+		}
+	}
 	b.visit.leave()
-	if !large {
+	if cap(b.data) <= maxPooledData && cap(b.ends) <= maxPooledEvents {
 		p.p.Put(b)
 	}
 }

@@ -34,30 +34,12 @@ var (
 // decoders hold readers for reuse; each costs tens of KB to make.
 type decoders struct {
 	gzip, br, zstd sync.Pool
-	bodies         sync.Pool // *bytes.Buffer
 }
 
-// maxPooledBody keeps the buffer of a rare large body out of the pool.
-const maxPooledBody = 512 << 10
-
-func (d *decoders) buffer() *bytes.Buffer {
-	if b, ok := d.bodies.Get().(*bytes.Buffer); ok {
-		b.Reset()
-		return b
-	}
-	return new(bytes.Buffer)
-}
-
-func (d *decoders) release(b *bytes.Buffer) {
-	if b.Cap() <= maxPooledBody {
-		d.bodies.Put(b)
-	}
-}
-
-// decode decompresses body into dst within limits, through meter. With an
-// error dst holds what came before the fault.
-func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte, limits bodyLimits, meter func(io.Reader) io.Reader) error {
-	inflate := func(r io.Reader) error { return inflate(dst, meter(r), len(body), limits) }
+// decode decompresses body into the visit's unpacked memory, within limits. With
+// an error that holds what came before the fault.
+func (d *decoders) decode(v *visit, door *door, encoding string, body []byte, limits bodyLimits) error {
+	inflate := func(r io.Reader) error { return v.inflate(door, r, len(body), limits) }
 	switch encoding {
 	case "gzip", "x-gzip":
 		r, ok := d.gzip.Get().(*gzip.Reader)
@@ -103,18 +85,25 @@ func (d *decoders) decode(dst *bytes.Buffer, encoding string, body []byte, limit
 	return errEncoding
 }
 
-func inflate(dst *bytes.Buffer, r io.Reader, compressed int, limits bodyLimits) error {
-	limit := min(int64(limits.size), max(ratioFloor, int64(compressed)*int64(limits.ratio)))
-	n, err := dst.ReadFrom(io.LimitReader(r, limit+1))
-	switch {
-	case errors.Is(err, errBusy):
-		return err
-	case err != nil:
-		return errCorrupt
-	case n > limit:
-		return errTooLarge
+func (v *visit) inflate(d *door, r io.Reader, compressed int, limits bodyLimits) error {
+	limit := min(limits.size, max(ratioFloor, compressed*limits.ratio))
+	if !v.widen(d, &v.unpacked, freeBody) {
+		return errBusy
 	}
-	return nil
+	for v.unpacked = v.unpacked[:0]; ; {
+		n, err := r.Read(v.unpacked[len(v.unpacked):min(cap(v.unpacked), limit+1)])
+		v.unpacked = v.unpacked[:len(v.unpacked)+n]
+		switch {
+		case len(v.unpacked) > limit:
+			return errTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return errCorrupt
+		case len(v.unpacked) == cap(v.unpacked) && !v.widen(d, &v.unpacked, 2*cap(v.unpacked)):
+			return errBusy
+		}
+	}
 }
 
 // stream gives a reader of a compressed body of any length.

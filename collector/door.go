@@ -15,11 +15,11 @@ import (
 	"github.com/headlessly/headlessly"
 )
 
-// door decides who may come in while there is a crowd. It bounds the requests
-// under way, the memory of bodies larger than what every connection may hold
-// anyway, and what each tenant was allowed: who cannot come in is told when to
-// come again. Inside, the processors and the way to the log are shared fairly
-// between tenants ([turns]).
+// door decides who may come in while there is a crowd. It bounds how long those
+// inside have to wait ([crowd]), the requests under way, the memory of bodies
+// larger than what every connection may hold anyway, and what each tenant was
+// allowed: who cannot come in is told when to come again. Inside, the processors
+// and the way to the log are shared fairly between tenants ([turns]).
 type door struct {
 	clock    headlessly.Clock
 	maxSlots int64
@@ -27,11 +27,20 @@ type door struct {
 	maxBytes int64
 	bytes    atomic.Int64
 	tenants  *lru.Cache[string, *tenantState]
+	slabs    slabs
+	parsers  sync.Pool // *parsing
 
+	crowd   crowd
 	work    *turns // requests that use a processor
 	toLog   *turns // bytes on their way to the disk
-	unnamed [unnamedFlows]flow
+	unnamed [unnamedFlows]unnamed
 	seed    maphash.Seed
+}
+
+// unnamed is what requests have in common whose tenant is not known yet.
+type unnamed struct {
+	work   flow
+	inside presence
 }
 
 const (
@@ -42,8 +51,9 @@ const (
 	// few frames, so that the disk is kept busy and the queue before it is
 	// where fairness decides.
 	logWindow = 4 << 20
-	// maxTurnWait is how long a request may wait for a processor: its client
-	// must still be there when it is answered, or the work is for nobody.
+	// maxTurnWait is how long a request may wait for a processor where the
+	// estimate was wrong: its client must still be there when it is answered, or
+	// the work is for nobody.
 	maxTurnWait = 3 * time.Second
 	// requestCost is what a request costs beside its bytes, in bytes: a quarter
 	// of the work of a single event of a browser.
@@ -63,7 +73,7 @@ func newDoor(cfg *Config) *door {
 		panic(err) // only for a size below one
 	}
 	return &door{
-		clock: cfg.Clock, maxSlots: int64(cfg.MaxInFlight), maxBytes: cfg.MaxBodyMemory, tenants: c, seed: maphash.MakeSeed(),
+		clock: cfg.Clock, maxSlots: int64(cfg.MaxInFlight), maxBytes: cfg.MaxBodyMemory, tenants: c, seed: maphash.MakeSeed(), crowd: crowd{clock: cfg.Clock},
 		work: newTurns(int64(workPerCPU*runtime.GOMAXPROCS(0)), true), toLog: newTurns(logWindow, false),
 	}
 }
@@ -74,6 +84,7 @@ type tenantState struct {
 	counters atomic.Pointer[tenantCounters]
 	work     flow
 	toLog    flow
+	inside   presence
 
 	mu     sync.Mutex
 	tokens float64   // may fall below zero: a batch is admitted whole
@@ -101,6 +112,13 @@ type visit struct {
 	slot   bool
 	work   turn
 	toLog  turn
+
+	inside *presence // of the flow it came in with
+	cost   int64
+	late   bool // refused after it was let in
+
+	small         [freeBody]byte // holds most bodies
+	raw, unpacked []byte         // a body as it came, and decompressed
 }
 
 // enter takes a slot for a tenant. A tenant may hold as many slots as are free
@@ -111,7 +129,7 @@ func (v *visit) enter(d *door, tenant string) *errorReply {
 	if !v.slot {
 		v.slot = true
 		if d.slots.Add(1) > d.maxSlots {
-			return &errorReply{status: 503, code: "overloaded", message: "the gateway is overloaded; nothing was acknowledged, send again later"}
+			return overloaded(0)
 		}
 	}
 	if v.tenant != nil || tenant == "" {
@@ -124,6 +142,46 @@ func (v *visit) enter(d *door, tenant string) *errorReply {
 	return nil
 }
 
+// overloaded refuses a request, which may come again later.
+func overloaded(retry time.Duration) *errorReply {
+	return &errorReply{status: 503, code: codeOverloaded, message: "the gateway is overloaded; nothing was acknowledged, send again later", retry: retry}
+}
+
+// flows gives the place of a visit's tenant or, where it is not known yet, of
+// the client.
+func (v *visit) flows(d *door, client netip.Addr) (*flow, *presence) {
+	if v.tenant != nil {
+		return &v.tenant.work, &v.tenant.inside
+	}
+	u := &d.unnamed[maphash.Comparable(d.seed, client)%unnamedFlows]
+	return &u.work, &u.inside
+}
+
+// ask refuses a request of n bytes that would take too long, before it is read.
+func (v *visit) ask(d *door, client netip.Addr, n int) *errorReply {
+	_, p := v.flows(d, client)
+	if wait, full := d.crowd.ask(p, requestCost+int64(n)); full {
+		return overloaded(wait)
+	}
+	return nil
+}
+
+// come lets in a request of n bytes that is there whole, unless it would take
+// too long.
+func (v *visit) come(d *door, client netip.Addr, n int) *errorReply {
+	v.door = d
+	if v.inside != nil {
+		return nil
+	}
+	_, p := v.flows(d, client)
+	cost := requestCost + int64(n)
+	if wait, full := d.crowd.come(p, cost); full {
+		return overloaded(wait)
+	}
+	v.inside, v.cost = p, cost
+	return nil
+}
+
 // reserve takes n more bytes of body memory.
 func (v *visit) reserve(d *door, n int64) bool {
 	v.door = d
@@ -131,22 +189,43 @@ func (v *visit) reserve(d *door, n int64) bool {
 	return d.bytes.Add(n) <= d.maxBytes
 }
 
+// release gives n bytes back.
+func (v *visit) release(n int64) {
+	if n != 0 {
+		v.bytes -= n
+		v.door.bytes.Add(-n)
+	}
+}
+
+// forget gives back the memory of the body, which is not needed any more.
+func (v *visit) forget() {
+	if v.door != nil {
+		v.lent(v.door, &v.raw, true)
+		v.lent(v.door, &v.unpacked, true)
+	}
+}
+
 // leave gives everything back.
 func (v *visit) leave() {
-	if v.slot {
-		v.door.slots.Add(-1)
+	if v.door != nil {
+		v.forget()
+		v.release(v.bytes)
+		v.door.work.give(&v.work)
+		v.door.toLog.give(&v.toLog)
+	}
+	if v.inside != nil {
+		v.door.crowd.leave(v.inside, v.cost, !v.late)
 	}
 	if v.tenant != nil {
 		v.tenant.slots.Add(-1)
 	}
-	if v.bytes > 0 {
-		v.door.bytes.Add(-v.bytes)
+	if v.slot {
+		v.door.slots.Add(-1)
 	}
-	if v.door != nil {
-		v.door.work.give(&v.work)
-		v.door.toLog.give(&v.toLog)
-	}
-	*v = visit{work: turn{ready: v.work.ready}, toLog: turn{ready: v.toLog.ready}}
+	v.door, v.tenant, v.inside = nil, nil, nil
+	v.bytes, v.cost, v.slot, v.late = 0, 0, false, false
+	v.raw, v.unpacked = nil, nil
+	v.work, v.toLog = turn{ready: v.work.ready}, turn{ready: v.toLog.ready}
 }
 
 // begin waits for a processor, for a request of n bytes. The tenant's flow is
@@ -158,21 +237,23 @@ func (v *visit) begin(d *door, client netip.Addr, n int) *errorReply {
 	if v.work.units > 0 {
 		return nil
 	}
-	f := &d.unnamed[maphash.Comparable(d.seed, client)%unnamedFlows]
-	if v.tenant != nil {
-		f = &v.tenant.work
-	}
+	f, _ := v.flows(d, client)
 	came := d.clock()
 	d.work.take(&v.work, f, 1, requestCost+int64(n))
 	if d.clock().Sub(came) <= maxTurnWait {
 		return nil
 	}
 	v.pause()
-	return &errorReply{status: 503, code: "overloaded", message: "the gateway is overloaded; nothing was acknowledged, send again later"}
+	v.late = true
+	return overloaded(0)
 }
 
 // beginAnyhow is begin for a request that cannot be refused any more.
 func (v *visit) beginAnyhow(d *door, client netip.Addr, n int) { _ = v.begin(d, client, n) }
+
+// goOn waits for a processor for the rest of what was begun: little work, for a
+// request that holds memory.
+func (v *visit) goOn() { v.door.work.again(&v.work, &v.tenant.work) }
 
 // grew charges what a body has become by decompression.
 func (v *visit) grew(n int) {

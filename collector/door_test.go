@@ -104,7 +104,7 @@ func TestLargeBodiesShareBoundedMemory(t *testing.T) {
 	}
 	_ = conn.Close()
 	for start := time.Now(); ; time.Sleep(time.Millisecond) {
-		if res, _ := g.post(t, "/e?t=acme", large[:40<<10]); res.StatusCode == 400 { // cut JSON: it was read whole
+		if res, _ := g.post(t, "/e?t=acme", large[:20<<10]); res.StatusCode == 400 { // cut JSON: it was read whole
 			break
 		}
 		if time.Since(start) > 5*time.Second {
@@ -187,11 +187,11 @@ func (l *stuckLog) tenants() []string {
 	return slices.Clone(l.came)
 }
 
-// TestAQuietTenantPassesAFloodOnItsWayToTheLog: sixty large requests of one
-// tenant want to the disk, which is stuck. Ten fill the way to it; another
-// tenant's request passes the fifty that wait.
+// TestAQuietTenantPassesAFloodOnItsWayToTheLog: twenty-eight large requests of
+// one tenant want to the disk, which is stuck. Ten fill the way to it; another
+// tenant's request passes the eighteen that wait.
 func TestAQuietTenantPassesAFloodOnItsWayToTheLog(t *testing.T) {
-	const flood, inside = 60, 10
+	const flood, inside = 28, 10
 	l := &stuckLog{freed: make(chan struct{})}
 	g := start(t, func(c *collector.Config) { c.Log = l })
 	large := []byte(`{"events":[` + strings.Repeat(`{"event":"x","properties":{"p":"`+strings.Repeat("a", 20_000)+`"}},`, 19) + `{"event":"x"}]}`) // 390 KB

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,14 +29,11 @@ func (c *Collector) ingest(ctx *fasthttp.RequestCtx, f face) {
 	}
 	b := c.batches.get()
 	defer c.batches.put(b)
-	raw, unpacked := c.decoders.buffer(), c.decoders.buffer()
-	defer c.decoders.release(raw)
-	defer c.decoders.release(unpacked)
 	if refusal := b.visit.enter(c.door, who.tenant); refusal != nil {
 		c.refuse(ctx, refusal)
 		return
 	}
-	body, refusal := c.body(ctx, &b.visit, raw, unpacked, who)
+	body, refusal := c.body(ctx, &b.visit, who)
 	if refusal != nil {
 		c.refuse(ctx, refusal)
 		return
@@ -119,9 +115,10 @@ func (c *Collector) take(ctx *fasthttp.RequestCtx, b *batch, f face, who caller,
 		}
 		c.rejectOne(ctx, b, v, who.tenant, i, fault, prefix)
 	}
+	b.encoded(c.door)
 	first, err := c.append(b, 0)
 	// Everyone of a frame wakes at once: who used least answers first.
-	b.visit.beginAnyhow(c.door, netip.Addr{}, 0)
+	b.visit.goOn()
 	if err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return
@@ -204,7 +201,7 @@ func (c *Collector) parse(b *batch, body []byte) (*fastjson.Value, shape, *error
 	err := fastjson.ValidateBytes(body) // the parser alone takes numbers such as 1.2.3
 	if err == nil {
 		var v *fastjson.Value
-		if v, err = b.parser.ParseBytes(body); err == nil {
+		if v, err = b.space(c.door, len(body)).parser.ParseBytes(body); err == nil {
 			return v, s, nil
 		}
 	}
@@ -284,14 +281,15 @@ func (c *Collector) fromBody(ctx *fasthttp.RequestCtx, f face, who caller, root 
 // one takes one event: its record is added to the batch, or the fault told.
 func (c *Collector) one(b *batch, v *fastjson.Value, tenant string, sentAt int64, strict bool) *headlessly.FieldError {
 	if strict {
-		b.scratch = v.MarshalTo(b.scratch[:0])
-		if n := len(b.scratch); n > headlessly.MaxEventBytes {
+		text := v.MarshalTo(b.parsing.scratch[:0])
+		b.parsing.scratch = text
+		if n := len(text); n > headlessly.MaxEventBytes {
 			return &headlessly.FieldError{Code: codeTooLarge, Message: fmt.Sprintf("has %d bytes, at most %d are allowed", n, headlessly.MaxEventBytes)}
 		}
-		if !utf8.Valid(b.scratch) {
+		if !utf8.Valid(text) {
 			return &headlessly.FieldError{Code: codeBadUTF8, Field: badUTF8(v), Message: "is not valid UTF-8"}
 		}
-		if n := scan(b.scratch, headlessly.MaxJSONDepth).keys; n > headlessly.MaxJSONKeys {
+		if n := scan(text, headlessly.MaxJSONDepth).keys; n > headlessly.MaxJSONKeys {
 			return &headlessly.FieldError{Code: codeTooMany, Message: fmt.Sprintf("has %d keys, at most %d are allowed", n, headlessly.MaxJSONKeys)}
 		}
 	}

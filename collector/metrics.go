@@ -32,6 +32,7 @@ func newCounters(d *door) *counters {
 	s := metrics.NewSet()
 	s.NewGauge("headlessly_requests_under_way", func() float64 { return float64(d.slots.Load()) })
 	s.NewGauge("headlessly_body_memory_bytes", func() float64 { return float64(d.bytes.Load()) })
+	s.NewGauge("headlessly_estimated_wait_seconds", func() float64 { return d.crowd.estimate().Seconds() })
 	return &counters{
 		set:             s,
 		requests:        s.NewCounter("headlessly_ingest_requests_total"),

@@ -106,6 +106,10 @@ func (c *Collector) newLines(ctx *fasthttp.RequestCtx) (*lines, *errorReply) {
 		c.batches.put(b)
 		return nil, refusal
 	}
+	if refusal := b.visit.ask(c.door, netip.Addr{}, lineBuffer); refusal != nil {
+		c.batches.put(b)
+		return nil, refusal
+	}
 	if !b.visit.reserve(c.door, 2*lineBuffer) {
 		c.batches.put(b)
 		return nil, busyReply()

@@ -23,13 +23,16 @@ func (c *Collector) pixel(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set("Cross-Origin-Resource-Policy", "cross-origin") // for pages that are isolated
 	w := c.batches.get()
 	defer c.batches.put(w)
-	if d := ctx.QueryArgs().Peek("d"); len(d) > 0 {
+	d := ctx.QueryArgs().Peek("d")
+	if refusal := w.visit.come(c.door, c.clientIP(ctx), len(d)); refusal != nil {
+		c.refuse(ctx, refusal)
+		return
+	}
+	if len(d) > 0 {
 		c.take(ctx, w, face{image: true}, who, d)
 		return
 	}
-	body := c.decoders.buffer()
-	defer c.decoders.release(body)
-	b := append(body.AvailableBuffer(), '{')
+	b := append(w.visit.small[:0], '{')
 	var props []byte
 	named, url := false, false
 	for k, v := range ctx.QueryArgs().All() {
@@ -60,8 +63,7 @@ func (c *Collector) pixel(ctx *fasthttp.RequestCtx) {
 		}
 		b = append(append(append(b, `"properties":{`...), props...), '}')
 	}
-	_, _ = body.Write(append(b, '}')) // a buffer takes everything
-	c.take(ctx, w, face{single: true, image: true}, who, body.Bytes())
+	c.take(ctx, w, face{single: true, image: true}, who, append(b, '}'))
 }
 
 // appendPair appends a member to a JSON object under construction.

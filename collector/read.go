@@ -12,12 +12,6 @@ import (
 )
 
 const (
-	// freeBody is what every connection may hold: the server has read as much
-	// before the handler starts.
-	freeBody = 8 << 10
-	// bodyStep is how the memory of a larger body is reserved at first; the step
-	// doubles, so a client that sends slowly holds little.
-	bodyStep = 16 << 10
 	// valueBytes is about what the parser needs for one JSON value.
 	valueBytes = 104
 )
@@ -29,52 +23,68 @@ var gzipMagic = []byte{0x1f, 0x8b, 8}
 var errBusy = errors.New("too many large bodies at once")
 
 func busyReply() *errorReply {
-	return &errorReply{status: 503, code: "overloaded", message: "too many large bodies at once; nothing was acknowledged, send again later or in smaller batches"}
+	return &errorReply{status: 503, code: codeOverloaded, message: "too many large bodies at once; nothing was acknowledged, send again later or in smaller batches"}
 }
 
-// read reads a request's body. A small one is in the server's memory already;
-// a larger one goes to buf as it arrives, on account of the visit.
-func (c *Collector) read(ctx *fasthttp.RequestCtx, v *visit, buf *bytes.Buffer) ([]byte, error) {
-	stream := ctx.RequestBodyStream()
-	if stream == nil {
-		return ctx.PostBody(), nil
+// errCrowded means that a request would take too long.
+type errCrowded struct{ reply *errorReply }
+
+func (e errCrowded) Error() string { return e.reply.message }
+
+// read reads a request's body, on account of the visit, unless it would take too
+// long until it is served: that is asked before a large body is read, and again
+// when it is there. A small one is in the server's memory already. The memory of
+// a larger one doubles as it arrives, so a client that sends slowly holds little.
+func (c *Collector) read(ctx *fasthttp.RequestCtx, v *visit) ([]byte, error) {
+	stream, client := ctx.RequestBodyStream(), c.unnamedClient(ctx, v)
+	size := ctx.Request.Header.ContentLength()
+	if stream != nil && (size < 0 || size > freeBody) {
+		if r := v.ask(c.door, client, max(size, freeBody)); r != nil {
+			return nil, errCrowded{r}
+		}
 	}
-	size := int64(ctx.Request.Header.ContentLength())
-	if size == 0 {
+	body, err := c.readAll(ctx, v, stream, size)
+	if err == nil {
+		if r := v.come(c.door, client, len(body)); r != nil {
+			return nil, errCrowded{r}
+		}
+	}
+	return body, err
+}
+
+func (c *Collector) readAll(ctx *fasthttp.RequestCtx, v *visit, stream io.Reader, size int) ([]byte, error) {
+	switch {
+	case stream == nil:
+		return ctx.PostBody(), nil
+	case size == 0:
 		return nil, nil
 	}
-	if size > 0 && size <= freeBody {
-		buf.Grow(int(size))
-		b := buf.AvailableBuffer()[:size]
-		n, err := io.ReadFull(stream, b)
-		return b[:n], err
-	}
-	limit := int64(c.cfg.MaxBodyBytes)
-	room := int64(freeBody)
-	for {
-		n, err := buf.ReadFrom(io.LimitReader(stream, room-int64(buf.Len())))
+	limit := c.cfg.MaxBodyBytes
+	for v.raw = v.small[:0]; ; {
+		end := min(cap(v.raw), limit+1)
+		if size >= 0 {
+			end = min(end, size)
+		}
+		n, err := stream.Read(v.raw[len(v.raw):end])
+		v.raw = v.raw[:len(v.raw)+n]
 		switch {
-		case err != nil:
-			return buf.Bytes(), err
-		case int64(buf.Len()) > limit:
+		case len(v.raw) > limit:
 			drain(stream)
-			return buf.Bytes(), errTooLarge
-		case n == 0 || size >= 0 && int64(buf.Len()) == size:
-			if size >= 0 && int64(buf.Len()) < size {
-				return buf.Bytes(), io.ErrUnexpectedEOF
+			return v.raw, errTooLarge
+		case len(v.raw) == size:
+			return v.raw, nil
+		case errors.Is(err, io.EOF):
+			if size >= 0 {
+				err = io.ErrUnexpectedEOF
+			} else {
+				err = nil
 			}
-			return buf.Bytes(), nil
-		case int64(buf.Len()) < room:
-			continue
+			return v.raw, err
+		case err != nil:
+			return v.raw, err
+		case len(v.raw) == cap(v.raw) && !v.widen(c.door, &v.raw, 2*cap(v.raw)):
+			return v.raw, errBusy
 		}
-		step := min(max(bodyStep, room), limit+1-room)
-		if step <= 0 {
-			step = 1
-		}
-		if !v.reserve(c.door, step) {
-			return buf.Bytes(), errBusy
-		}
-		room += step
 	}
 }
 
@@ -82,10 +92,10 @@ func (c *Collector) read(ctx *fasthttp.RequestCtx, v *visit, buf *bytes.Buffer) 
 // over gets its 413 and not a reset in the middle of sending.
 func drain(r io.Reader) { _, _ = io.CopyN(io.Discard, r, bodySlack) }
 
-// body reads and decompresses. The returned bytes are valid until the buffers
-// are released.
-func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *bytes.Buffer, who caller) ([]byte, *errorReply) {
-	body, err := c.read(ctx, v, raw)
+// body reads and decompresses. The returned bytes are valid until the visit
+// forgets them.
+func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, who caller) ([]byte, *errorReply) {
+	body, err := c.read(ctx, v)
 	if err != nil {
 		r := c.readReply(ctx, err)
 		if r.status == fasthttp.StatusRequestEntityTooLarge {
@@ -103,14 +113,14 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *byte
 	if refusal := v.begin(c.door, c.unnamedClient(ctx, v), len(body)); refusal != nil {
 		return nil, refusal
 	}
-	defer func() { v.grew(unpacked.Len() - len(body)) }()
-	switch err = c.decoders.decode(unpacked, enc, body, c.limits(), v.meter(c.door)); {
+	defer func() { v.grew(len(v.unpacked) - len(body)) }()
+	switch err = c.decoders.decode(v, c.door, enc, body, c.limits()); {
 	case err == nil:
-		return unpacked.Bytes(), nil
+		return v.unpacked, nil
 	case errors.Is(err, errTooLarge):
 		r := &errorReply{status: 413, code: codeTooLarge, field: "body", message: fmt.Sprintf("is larger than %d bytes or %d times its compressed size; send smaller batches", c.cfg.MaxBodyBytes, c.cfg.MaxRatio)}
 		v.pause()
-		c.keepRejected(ctx, who.tenant, unpacked.Bytes(), r)
+		c.keepRejected(ctx, who.tenant, v.unpacked, r)
 		return nil, r
 	case errors.Is(err, errBusy):
 		return nil, busyReply()
@@ -127,15 +137,18 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, raw, unpacked *byte
 // readReply says why a body could not be read. What follows on the connection
 // is not looked at any more.
 func (c *Collector) readReply(ctx *fasthttp.RequestCtx, err error) *errorReply {
-	if errors.Is(err, errTooLarge) {
+	var crowded errCrowded
+	switch {
+	case errors.As(err, &crowded): // the server skips the rest of the body
+		return crowded.reply
+	case errors.Is(err, errBusy):
+		return busyReply()
+	case errors.Is(err, errTooLarge):
 		return newReply(413, codeTooLarge, "body", fmt.Sprintf("is larger than %d bytes; send smaller batches", c.cfg.MaxBodyBytes))
 	}
 	ctx.SetConnectionClose()
 	var timeout net.Error
-	switch {
-	case errors.Is(err, errBusy):
-		return busyReply()
-	case errors.As(err, &timeout) && timeout.Timeout():
+	if errors.As(err, &timeout) && timeout.Timeout() {
 		return newReply(408, "timeout", "", "the request took too long to arrive")
 	}
 	return newReply(400, "bad_request", "", "the request could not be read")
@@ -143,32 +156,8 @@ func (c *Collector) readReply(ctx *fasthttp.RequestCtx, err error) *errorReply {
 
 func (c *Collector) limits() bodyLimits { return bodyLimits{c.cfg.MaxBodyBytes, c.cfg.MaxRatio} }
 
-// meter charges what it reads to the visit, beyond what is free.
-func (v *visit) meter(d *door) func(io.Reader) io.Reader {
-	return func(r io.Reader) io.Reader { return &meteredReader{r: r, visit: v, door: d, room: freeBody} }
-}
-
-type meteredReader struct {
-	r     io.Reader
-	visit *visit
-	door  *door
-	room  int64
-	count int64
-}
-
-func (m *meteredReader) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
-	m.count += int64(n)
-	for m.count > m.room {
-		if !m.visit.reserve(m.door, m.room) {
-			return n, errBusy
-		}
-		m.room *= 2
-	}
-	return n, err
-}
-
-// parseCost reserves the memory that parsing takes.
+// parseCost reserves the memory that parsing takes: the parser's values and its
+// copy of the text, and about as much for the records.
 func (v *visit) parseCost(d *door, s shape, body int) bool {
-	return body <= freeBody || v.reserve(d, int64(s.values)*valueBytes)
+	return body <= freeBody || v.reserve(d, int64(s.values)*valueBytes+int64(body))
 }

@@ -59,13 +59,11 @@ func plainName(s string) bool {
 func (c *Collector) receive(ctx *fasthttp.RequestCtx, tenant, provider, integration string) {
 	b := c.batches.get()
 	defer c.batches.put(b)
-	raw := c.decoders.buffer()
-	defer c.decoders.release(raw)
 	if refusal := b.visit.enter(c.door, tenant); refusal != nil {
 		c.refuse(ctx, refusal)
 		return
 	}
-	body, err := c.read(ctx, &b.visit, raw)
+	body, err := c.read(ctx, &b.visit)
 	if err != nil {
 		c.refuse(ctx, c.readReply(ctx, err))
 		return

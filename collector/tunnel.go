@@ -55,7 +55,7 @@ func (c *Collector) tunnel(ctx *fasthttp.RequestCtx, tenant, path string, kind t
 	answer, err := route.Pass(context.Background(), out) // it has a deadline of its own
 	switch {
 	case errors.Is(err, headlessly.ErrTunnelBusy):
-		c.refuse(ctx, newReply(503, "overloaded", "", "too many requests wait for this provider already; the events are stored, and were not passed on"))
+		c.refuse(ctx, newReply(503, codeOverloaded, "", "too many requests wait for this provider already; the events are stored, and were not passed on"))
 	case err != nil:
 		c.metrics.tunnelFailed.Inc()
 		c.refuse(ctx, newReply(502, "provider_unreachable", "", "the provider could not be reached; the events are stored, and may not have been passed on"))
@@ -79,13 +79,10 @@ func (c *Collector) tunnel(ctx *fasthttp.RequestCtx, tenant, path string, kind t
 func (c *Collector) tee(ctx *fasthttp.RequestCtx, tenant, path string, kind tee.Kind) (headlessly.TunnelRoute, *headlessly.TunnelRequest, *errorReply) {
 	b := c.batches.get()
 	defer c.batches.put(b)
-	raw, unpacked := c.decoders.buffer(), c.decoders.buffer()
-	defer c.decoders.release(raw)
-	defer c.decoders.release(unpacked)
 	if refusal := b.visit.enter(c.door, tenant); refusal != nil {
 		return nil, nil, refusal
 	}
-	body, err := c.read(ctx, &b.visit, raw)
+	body, err := c.read(ctx, &b.visit)
 	if err != nil {
 		return nil, nil, c.readReply(ctx, err)
 	}
@@ -96,9 +93,11 @@ func (c *Collector) tee(ctx *fasthttp.RequestCtx, tenant, path string, kind tee.
 		Path: path, Query: view(ctx.URI().QueryString()), Body: body, Now: c.cfg.Clock(),
 		Header: func(name string) string { return view(ctx.Request.Header.Peek(name)) },
 		Inflate: func(encoding string, body []byte) ([]byte, error) {
-			unpacked.Reset()
-			err := c.decoders.decode(unpacked, encoding, body, c.limits(), b.visit.meter(c.door))
-			return bytes.Clone(unpacked.Bytes()), err // it may be asked again
+			err := c.decoders.decode(&b.visit, c.door, encoding, body, c.limits())
+			if err == nil && !b.visit.reserve(c.door, int64(len(b.visit.unpacked))) {
+				err = errBusy
+			}
+			return bytes.Clone(b.visit.unpacked), err // it may be asked again
 		},
 	}
 	read, fault := tee.Read(kind, &in)
@@ -181,6 +180,7 @@ func (c *Collector) keepTeed(ctx *fasthttp.RequestCtx, b *batch, tenant string, 
 		}
 		accepted++
 	}
+	b.parsed(c.door)
 	if _, err := c.append(b, 0); err != nil {
 		return logRefusal(err)
 	}

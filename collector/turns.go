@@ -54,11 +54,27 @@ func (q *turns) take(t *turn, f *flow, units, cost int64) {
 	behind := f.end > q.now
 	t.start = max(q.now, f.end)
 	f.end = t.start + cost
+	q.lineUp(t, behind)
+}
+
+// again waits for one unit for somebody who had a turn before. It costs nothing,
+// and comes before everything that has not begun, except what others begin who
+// used less.
+func (q *turns) again(t *turn, f *flow) {
+	q.mu.Lock()
+	t.units, t.flow = 1, f
+	t.start = min(f.end, q.now+1)
+	q.lineUp(t, f.end > q.now)
+}
+
+// lineUp waits for a turn's units and unlocks mu. behind says that its flow has
+// used more than others.
+func (q *turns) lineUp(t *turn, behind bool) {
 	first := len(q.waiting) == 0 || t.start < q.waiting[0].start
 	idle := q.free == q.size && !q.ushering
 	if q.free >= t.units && (!behind || idle || !q.patient && first) {
 		q.free -= t.units
-		q.now = t.start
+		q.now = max(q.now, t.start)
 		q.mu.Unlock()
 		return
 	}

@@ -150,3 +150,47 @@ func TestWhoWaitedTooLongIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoHadATurnGoesOnBeforeWhatHasNotBegun: it holds memory, and what is left
+// to do is little. Who used less than its flow still goes first.
+func TestWhoHadATurnGoesOnBeforeWhatHasNotBegun(t *testing.T) {
+	for _, patient := range []bool{false, true} {
+		q := newTurns(1, patient)
+		var flood, quiet flow
+		var held turn
+		q.take(&held, &flood, 1, 10)
+		var mu sync.Mutex
+		var served []string
+		var wg sync.WaitGroup
+		for i, c := range []struct {
+			name string
+			wait func(t *turn)
+		}{
+			{"flood begins", func(t *turn) { q.take(t, &flood, 1, 10) }},
+			{"flood begins", func(t *turn) { q.take(t, &flood, 1, 10) }},
+			{"flood goes on", func(t *turn) { q.again(t, &flood) }},
+			{"flood goes on", func(t *turn) { q.again(t, &flood) }},
+			{"quiet begins", func(t *turn) { q.take(t, &quiet, 1, 10) }},
+		} {
+			wg.Go(func() {
+				var own turn
+				c.wait(&own)
+				mu.Lock()
+				served = append(served, c.name)
+				mu.Unlock()
+				q.give(&own)
+			})
+			for start := time.Now(); q.waits() <= i; time.Sleep(10 * time.Microsecond) {
+				if time.Since(start) > 10*time.Second {
+					t.Fatal("a request does not wait")
+				}
+			}
+		}
+		q.give(&held)
+		wg.Wait()
+		want := []string{"quiet begins", "flood goes on", "flood goes on", "flood begins", "flood begins"}
+		if !slices.Equal(served, want) {
+			t.Errorf("patient %v: served %v, want %v", patient, served, want)
+		}
+	}
+}

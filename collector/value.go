@@ -25,6 +25,7 @@ const (
 	codeForgotten = "forgotten" // never kept as rejected
 
 	codeRateLimited = "rate_limited"
+	codeOverloaded  = "overloaded"
 )
 
 // view gives b's bytes as a string without copying. The string is valid while

@@ -29,6 +29,9 @@ const (
 	triesPerServer = 2
 	// resendPause is the wait after an answer that says "not now".
 	resendPause = 100 * time.Millisecond
+	// encoderWindow is how far back compression looks: a frame. The default of 4
+	// MiB would cost each committer 8 MB that it never uses.
+	encoderWindow = 1 << 20
 )
 
 // NATS and JetStream names and codes used on the wire.
@@ -89,7 +92,7 @@ type committer struct {
 func (l *Log) newCommitter(full bool) (*committer, error) {
 	c := &committer{log: l, full: full, enc: encoder{id: l.id, compressOver: l.cfg.CompressOver}}
 	var err error
-	c.enc.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	c.enc.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(encoderWindow))
 	if err != nil {
 		return nil, fmt.Errorf("zstd writer: %w", err)
 	}
