@@ -221,6 +221,15 @@ func (d *decoder) classify() *headlessly.FieldError {
 // idSpace is the namespace of message ids that are not UUIDs.
 var idSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://headless.ly/message-id")) //nolint:gochecknoglobals // a constant
 
+// MessageID is the UUID under which a client's message id is stored, and
+// whether it is that id itself.
+func MessageID(tenant, id string) (stored string, same bool) {
+	if u, err := uuid.Parse(id); err == nil {
+		return u.String(), true
+	}
+	return uuid.NewSHA1(idSpace, []byte(tenant+"\x00"+id)).String(), false
+}
+
 // identify gives the event its UUID.
 func (d *decoder) identify() {
 	e := &d.event
@@ -231,11 +240,10 @@ func (d *decoder) identify() {
 		e.MessageID = uuid.Must(uuid.NewV7()).String()
 		return
 	}
-	if u, err := uuid.Parse(d.rawID); err == nil {
-		e.MessageID = u.String()
+	var kept bool
+	if e.MessageID, kept = MessageID(e.Tenant, d.rawID); kept {
 		return
 	}
-	e.MessageID = uuid.NewSHA1(idSpace, []byte(e.Tenant+"\x00"+d.rawID)).String()
 	if len(d.rest) > 0 {
 		d.rest = append(d.rest, ',')
 	}

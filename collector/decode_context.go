@@ -62,6 +62,8 @@ func (d *decoder) contextField(key string, v *fastjson.Value) {
 		}
 	case "consent":
 		used = d.consent(v)
+	case "location": // of an import; who sends it from a page tells of itself
+		used = d.location(v)
 	case "cookieless":
 		d.cookieless = v.Type() == fastjson.TypeTrue
 	case "integrations":
@@ -98,6 +100,16 @@ func (d *decoder) campaign(v *fastjson.Value) bool {
 	lookString(&e.UTMTerm, v.Get("term"), headlessly.MaxEventBytes)
 	lookString(&e.UTMContent, v.Get("content"), headlessly.MaxEventBytes)
 	return v.Type() == fastjson.TypeObject
+}
+
+func (d *decoder) location(v *fastjson.Value) bool {
+	e := &d.event
+	if len(v.GetStringBytes("country")) == 2 { // ISO 3166-1 alpha-2; names stay in the context
+		lookString(&e.Country, v.Get("country"), 2)
+	}
+	lookString(&e.Region, v.Get("region"), headlessly.MaxIDBytes)
+	lookString(&e.City, v.Get("city"), headlessly.MaxIDBytes)
+	return false // latitude and the like have no column
 }
 
 // consent reads "granted", "denied" or an object of categories into the

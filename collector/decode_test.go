@@ -41,6 +41,10 @@ func TestWhatEachFieldBecomes(t *testing.T) {
 		{"PostHog's properties", `{"event":"Buy","properties":{"$current_url":"https://a.example/","$session_id":"s1","distinct_id":"d1","$viewport_width":800,"$set":{"plan":"pro"}}}`, func(e *headlessly.Event) any {
 			return []any{e.URL, e.SessionID, e.AnonymousID, e.ViewportWidth, e.Traits}
 		}, []any{"https://a.example/", "s1", "d1", int64(800), `{"plan":"pro"}`}},
+		{"where it was", `{"event":"x","context":{"location":{"country":"DE","region":"Berlin","city":"Berlin","latitude":52.5}}}`, func(e *headlessly.Event) any {
+			return []any{e.Country, e.Region, e.City, e.Context}
+		}, []any{"DE", "Berlin", "Berlin", `{"location":{"country":"DE","region":"Berlin","city":"Berlin","latitude":52.5}}`}},
+		{"a country's name is no code", `{"event":"x","context":{"location":{"country":"Germany"}}}`, func(e *headlessly.Event) any { return e.Country }, ""},
 		{"revenue", `{"event":"Order Completed","properties":{"revenue":"19.99","currency":"eur"}}`, func(e *headlessly.Event) any { return []any{e.HasRevenue, e.RevenueE4, e.Currency} }, []any{true, int64(199900), "EUR"}},
 		{"an order's total is revenue", `{"event":"Order Completed","properties":{"total":5}}`, func(e *headlessly.Event) any { return e.RevenueE4 }, int64(50000)},
 		{"a paid click", `{"type":"page","url":"https://a.example/?gclid=abc"}`, func(e *headlessly.Event) any { return []any{e.Channel, e.ClickID, e.ClickIDKind} }, []any{"paid search", "abc", "gclid"}},

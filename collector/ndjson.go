@@ -19,10 +19,10 @@ import (
 
 // Shape of a stream of lines.
 const (
-	lineBuffer     = 128 << 10 // also about how much goes into one append
-	maxStreamLines = 1_000     // of one append
-	maxToldLines   = 100       // refused lines told one by one, for each append
-	busyTries      = 8         // waits for a log that is busy, doubling from busyWait
+	lineBuffer     = 128 << 10      // also about how much goes into one append
+	maxStreamLines = 1_000          // of one append
+	maxToldLines   = maxStreamLines // refused lines told one by one, for each append: all, so that an upload can keep them
+	busyTries      = 8              // waits for a log that is busy, doubling from busyWait
 	busyWait       = 50 * time.Millisecond
 	maxUploadName  = 100
 )

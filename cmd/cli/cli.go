@@ -77,6 +77,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		tailCommand(stdio),
 		deliveriesCommand(stdio),
 		replayCommand(stdio),
+		importCommand(stdio),
 		traceCommand(stdio),
 		lakeCommand(stdio),
 		forgetCommand(stdio),

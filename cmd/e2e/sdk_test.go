@@ -35,7 +35,8 @@ func (g *gateway) environment(t testing.TB) []string {
 	if err := json.Unmarshal(raw, &c); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "HEADLESSLY_URL="+c.URL, "HEADLESSLY_TENANT="+c.Tenant, "HEADLESSLY_API_KEY="+c.SecretKey, "NO_COLOR=1")
+	return append(os.Environ(), "HEADLESSLY_URL="+c.URL, "HEADLESSLY_TENANT="+c.Tenant, "HEADLESSLY_API_KEY="+c.SecretKey, "NO_COLOR=1",
+		"XDG_CONFIG_HOME="+t.TempDir()) // what commands keep stays in the test
 }
 
 // script is a TypeScript program beside the packages, as users run theirs.
