@@ -5,7 +5,8 @@
 //   - fetch reads one by its id, or a Schema, the Status, a Metric.
 //   - do runs TypeScript with $ in the sandbox: await $.Integration.connect({ … })
 //
-// Documents are resources, and common jobs are prompts. Few tools cost an agent
+// Documents are resources, and common jobs are prompts, whose arguments are
+// completed. Few tools cost an agent
 // little of its context; what they can do is in the schema, which fetch gives
 // piece by piece.
 //

@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"testing/fstest"
 	"unicode"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/headlessly/headlessly/connectors/graph"
@@ -312,5 +314,72 @@ func TestResourcesAndPrompts(t *testing.T) {
 	}
 	if _, err := c.GetPrompt(t.Context(), &sdk.GetPromptParams{Name: "connect-provider"}); err == nil || !strings.Contains(err.Error(), "provider") {
 		t.Errorf("a missing argument: got %v", err)
+	}
+}
+
+func TestArgumentsAreCompleted(t *testing.T) {
+	c := start(t).connect("acme", "all")
+	if c.InitializeResult().Capabilities.Completions == nil {
+		t.Error("the server does not say that it completes")
+	}
+	prompt := func(name string) *sdk.CompleteReference { return &sdk.CompleteReference{Type: "ref/prompt", Name: name} }
+	schema := &sdk.CompleteReference{Type: "ref/resource", URI: "headlessly://schema/{type}"}
+	for _, q := range []struct {
+		name            string
+		ref             *sdk.CompleteReference
+		argument, typed string
+		want            string
+	}{
+		{"a provider", prompt("connect-provider"), "provider", "s", "slack stripe"},
+		{"a destination, in any case", prompt("missing-event"), "destination", "PO", "posthog"},
+		{"a hook", prompt("write-handler"), "hook", "Deal.w", "Deal.winning Deal.won"},
+		{"a type", schema, "type", "Co", "Comment Contact"},
+		{"nothing fits", schema, "type", "Zz", ""},
+		{"any text", prompt("write-handler"), "reaction", "", ""},
+	} {
+		got, err := c.Complete(t.Context(), &sdk.CompleteParams{Ref: q.ref, Argument: sdk.CompleteParamsArgument{Name: q.argument, Value: q.typed}})
+		if err != nil {
+			t.Errorf("%s: %v", q.name, err)
+			continue
+		}
+		values := slices.Sorted(slices.Values(got.Completion.Values))
+		if strings.Join(values, " ") != q.want || got.Completion.Total != len(values) || got.Completion.HasMore {
+			t.Errorf("%s: got %+v, want %s", q.name, got.Completion, q.want)
+		}
+	}
+	got, err := c.Complete(t.Context(), &sdk.CompleteParams{Ref: prompt("write-handler"), Argument: sdk.CompleteParamsArgument{Name: "hook"}})
+	if err != nil || len(got.Completion.Values) != 100 || !got.Completion.HasMore || got.Completion.Total <= 100 {
+		t.Errorf("every hook: got %+v, %v, want the first hundred", got, err)
+	}
+	for name, p := range map[string]*sdk.CompleteParams{
+		"an unknown prompt":   {Ref: prompt("sing"), Argument: sdk.CompleteParamsArgument{Name: "hook"}},
+		"an unknown argument": {Ref: prompt("health"), Argument: sdk.CompleteParamsArgument{Name: "hook"}},
+		"an unknown resource": {Ref: &sdk.CompleteReference{Type: "ref/resource", URI: "headlessly://docs/{name}"}, Argument: sdk.CompleteParamsArgument{Name: "name"}},
+	} {
+		var fault *jsonrpc.Error
+		if _, err := c.Complete(t.Context(), p); !errors.As(err, &fault) || fault.Code != jsonrpc.CodeInvalidParams {
+			t.Errorf("%s: got %v, want invalid parameters", name, err)
+		}
+	}
+}
+
+func TestAHostThatIsNotThisMachineIsRefusedOnLoopback(t *testing.T) {
+	s := start(t)
+	for host, want := range map[string]int{"evil.example.com": http.StatusForbidden, strings.TrimPrefix(s.url, "http://"): http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/~acme/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("host %s: got %d, want %d", host, res.StatusCode, want)
+		}
 	}
 }

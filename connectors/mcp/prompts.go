@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -78,9 +77,9 @@ func (j *job) fill(given map[string]string) (string, error) {
 		v := given[a.Name]
 		switch {
 		case v == "" && a.Required:
-			return "", fmt.Errorf("argument %q is needed: %s", a.Name, a.Description)
+			return "", invalid("argument %q is needed: %s", a.Name, a.Description)
 		case len(v) > maxArgument:
-			return "", fmt.Errorf("argument %q has %d bytes, %d are taken", a.Name, len(v), maxArgument)
+			return "", invalid("argument %q has %d bytes, %d are taken", a.Name, len(v), maxArgument)
 		case v == "":
 			v = "any " + a.Name
 		}

@@ -16,6 +16,8 @@ import (
 const (
 	docPrefix    = "headlessly://docs/"
 	schemaPrefix = "headlessly://schema/"
+
+	schemaTemplate = schemaPrefix + "{type}"
 )
 
 // document is a Markdown file that agents may read.
@@ -54,7 +56,7 @@ func (s *Server) resources(srv *sdk.Server, a *agent) {
 				return contents(d.uri, "text/markdown", string(d.text)), nil
 			})
 	}
-	srv.AddResourceTemplate(&sdk.ResourceTemplate{URITemplate: schemaPrefix + "{type}", Name: "schema", Title: "An entity type's fields and verbs", MIMEType: "application/json"},
+	srv.AddResourceTemplate(&sdk.ResourceTemplate{URITemplate: schemaTemplate, Name: "schema", Title: "An entity type's fields and verbs", MIMEType: "application/json"},
 		func(_ context.Context, r *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
 			v, err := a.schema(strings.TrimPrefix(r.Params.URI, schemaPrefix))
 			if err != nil {

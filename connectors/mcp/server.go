@@ -79,13 +79,13 @@ const instructions = `headless.ly keeps a business as typed entities (Contact, D
 
 // of makes the protocol's server for one caller.
 func (s *Server) of(c Caller) *sdk.Server {
-	srv := sdk.NewServer(&sdk.Implementation{Name: "headlessly", Version: s.cfg.Version}, &sdk.ServerOptions{
-		Instructions: instructions, Logger: s.cfg.Logger, Capabilities: &sdk.ServerCapabilities{},
-	})
 	a := &agent{s: s, scope: c.Scope, permit: c.Permit}
 	if a.permit == nil {
 		a.permit = func(string, string) error { return nil }
 	}
+	srv := sdk.NewServer(&sdk.Implementation{Name: "headlessly", Version: s.cfg.Version}, &sdk.ServerOptions{
+		Instructions: instructions, Logger: s.cfg.Logger, Capabilities: &sdk.ServerCapabilities{}, CompletionHandler: a.complete,
+	})
 	for _, t := range tools() {
 		do := map[string]func(context.Context, json.RawMessage) (any, error){"search": a.search, "fetch": a.fetch, "do": a.do}[t.Name]
 		srv.AddTool(t, func(ctx context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
