@@ -204,6 +204,52 @@ func (w *world) find(t testing.TB, args ...string) []map[string]any {
 	return page.Results
 }
 
+func TestThePageTypeChecksUnderStrictSettings(t *testing.T) {
+	if out, err := packages(); err != nil {
+		t.Fatalf("build the packages: %v\n%s", err, out)
+	}
+	root, err := filepath.Abs("../../jsclient")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(root, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for name, text := range page(t) {
+		if !strings.HasPrefix(text, "import ") {
+			continue
+		}
+		file := strings.ReplaceAll(name, " ", "-") + ".mts"
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	if len(files) != 8 {
+		t.Fatalf("%d blocks are TypeScript", len(files))
+	}
+	check := func(files ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(root, "node_modules/.bin/tsc"), append([]string{
+			"--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--target", "es2022",
+			"--module", "nodenext", "--moduleResolution", "nodenext", "--types", "node", "--lib", "es2022",
+		}, files...)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := check(files...); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "wrong.mts"), []byte("import { Integration } from '@headlessly/platform'\nawait Integration.connect({ provider: 7 })\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := check("wrong.mts"); err == nil || !strings.Contains(out, "'number' is not assignable") {
+		t.Errorf("a wrong argument: got %v %s", err, out)
+	}
+}
+
 func TestThePageThatUsersPasteFromRuns(t *testing.T) {
 	blocks := page(t)
 	w := newWorld(t)

@@ -88,9 +88,9 @@ type hooked struct {
 	out *output
 }
 
-func startHooked(t testing.TB, g *gateway) *hooked {
+func startHooked(t testing.TB, cmd *exec.Cmd) *hooked {
 	t.Helper()
-	h := &hooked{cmd: script(t, g, "hooks.mts"), out: new(output)}
+	h := &hooked{cmd: cmd, out: new(output)}
 	h.cmd.Stdout, h.cmd.Stderr = h.out, h.out
 	var err error
 	if h.in, err = h.cmd.StdinPipe(); err != nil {
@@ -117,9 +117,21 @@ func (h *hooked) waitFor(t testing.TB, line string) {
 	wait(t, "the program says "+line, func() bool { return strings.Contains(h.out.String(), line) })
 }
 
+// closeDeal makes a deal and closes it.
+func closeDeal(t testing.TB, g *gateway, name string) {
+	t.Helper()
+	var deal struct {
+		ID string `json:"$id"`
+	}
+	if err := json.Unmarshal([]byte(g.run(t, "Deal.create", "--name", name)), &deal); err != nil {
+		t.Fatal(err)
+	}
+	g.run(t, "Deal.close", deal.ID)
+}
+
 func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 	g := newGateway(t, "")
-	h := startHooked(t, g)
+	h := startHooked(t, script(t, g, "hooks.mts"))
 
 	out := g.run(t, "Contact.create", "--name", "Ada", "--organization", "acme")
 	if !strings.Contains(out, `"source": "hooked"`) {
@@ -138,20 +150,10 @@ func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 		t.Errorf("got %v %s, want the hook's veto", err, out)
 	}
 
-	closeDeal := func(name string) {
-		t.Helper()
-		var deal struct {
-			ID string `json:"$id"`
-		}
-		if err := json.Unmarshal([]byte(g.run(t, "Deal.create", "--name", name)), &deal); err != nil {
-			t.Fatal(err)
-		}
-		g.run(t, "Deal.close", deal.ID)
-	}
 	buyers := func(name string) int {
 		return strings.Count(g.run(t, "Contact.find", "--name", "Buyer of "+name, "--json"), "Buyer of "+name)
 	}
-	closeDeal("first")
+	closeDeal(t, g, "first")
 	h.waitFor(t, "closed first Deal.Closed")
 	wait(t, "the hook's own call was made", func() bool { return buyers("first") == 1 })
 
@@ -160,11 +162,11 @@ func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.cmd.Wait()
-	closeDeal("second")
+	closeDeal(t, g, "second")
 	if out := g.run(t, "Contact.create", "--name", "Mallory"); strings.Contains(out, "hooked") {
 		t.Errorf("a hook of a program that is gone still changes things: %s", out)
 	}
-	h = startHooked(t, g)
+	h = startHooked(t, script(t, g, "hooks.mts"))
 	h.waitFor(t, "closed second Deal.Closed")
 	wait(t, "the second hook's call was made", func() bool { return buyers("second") == 1 })
 	if strings.Contains(h.out.String(), "closed first") {
@@ -178,7 +180,7 @@ func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 		out, err := g.try("Contact.create", "--name", "Mallory")
 		return err != nil && strings.Contains(out, "not welcome")
 	})
-	closeDeal("third")
+	closeDeal(t, g, "third")
 	h.waitFor(t, "closed third Deal.Closed")
 
 	if _, err := io.WriteString(h.in, "remove\n"); err != nil {

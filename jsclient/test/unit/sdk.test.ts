@@ -43,6 +43,20 @@ const json = (res: ServerResponse, status: number, body: unknown, headers = {}) 
 }
 
 describe('calls', () => {
+  it('refuse an id that an entity does not have, and make no call of it', async () => {
+    const { url, seen } = await serve((_, res) => json(res, 200, {}))
+    const $ = Headlessly({ url, tenant: 'acme', apiKey: 'hly_sk_1' })
+    const sub: { contact?: string } = {}
+    for (const call of [
+      () => $.Contact.update(sub.contact, { stage: 'Churned' }),
+      () => $.Contact.capture(sub.contact, { name: 'Ada' }),
+      () => $.Campaign.add(null, { contact: 'contact_a' }),
+    ]) {
+      expect(call).toThrow(/needs the id of a (Contact|Campaign)/)
+    }
+    expect(seen).toEqual([])
+  })
+
   it('take both shapes of a verb, and the right paths', async () => {
     const { url, seen } = await serve((_, res) => json(res, 200, { $id: 'x_1' }))
     const $ = Headlessly({ url, tenant: 'acme', apiKey: 'hly_sk_1' })

@@ -70,9 +70,12 @@ export interface WriteOptions {
 /** An id, alone or as the field `id` or `$id` of an object. */
 export type Ref = string | { id: string } | { $id: string }
 
-/** A verb, in both of its shapes: `verb(id, data)` and `verb({ id, …data })`. One that creates goes without an id. */
+/**
+ * A verb, in both of its shapes: `verb(id, data)` and `verb({ id, …data })`. One that creates goes without an id. The id
+ * may be a field that an entity need not have (`sub.contact`): where it is missing, the call fails and says so.
+ */
 export interface Verb<T, I> {
-  (id: string, data?: I, options?: WriteOptions): Promise<T>
+  (id: string | null | undefined, data?: I, options?: WriteOptions): Promise<T>
   (data: I & { id?: string }, options?: WriteOptions): Promise<T>
 }
 

@@ -160,7 +160,8 @@ function shapes(
     if (first === '') throw missing(type, name)
     return { id: first, data: (second as Data) ?? {}, options: (third as WriteOptions) ?? {} }
   }
-  if (first !== undefined && (typeof first !== 'object' || first === null || Array.isArray(first))) {
+  if (first === null || (first === undefined && second !== undefined)) throw missing(type, name) // verb(sub.contact, …)
+  if (first !== undefined && (typeof first !== 'object' || Array.isArray(first))) {
     throw new HeadlesslyError(0, {
       error: 'validation_failed',
       type,
