@@ -322,7 +322,9 @@ func TestArgumentsAreCompleted(t *testing.T) {
 	if c.InitializeResult().Capabilities.Completions == nil {
 		t.Error("the server does not say that it completes")
 	}
-	prompt := func(name string) *sdk.CompleteReference { return &sdk.CompleteReference{Type: "ref/prompt", Name: name} }
+	prompt := func(name string) *sdk.CompleteReference {
+		return &sdk.CompleteReference{Type: "ref/prompt", Name: name}
+	}
 	schema := &sdk.CompleteReference{Type: "ref/resource", URI: "headlessly://schema/{type}"}
 	for _, q := range []struct {
 		name            string
