@@ -46,11 +46,16 @@ type Config struct {
 	ProxyProtocol bool `yaml:"proxyProtocol"`
 	// TenantMetrics counts events by tenant, not only by class.
 	TenantMetrics bool `yaml:"tenantMetrics"`
+	// RequestsPerMinute is how many requests one key may make of the control
+	// plane within a minute; answers carry X-RateLimit-Limit, -Remaining and
+	// -Reset, and what goes beyond it is answered 429 with Retry-After.
+	RequestsPerMinute int `yaml:"requestsPerMinute"`
 
 	TLS       TLS               `yaml:"tls"`
 	Log       Log               `yaml:"log"`
 	Lakehouse Lakehouse         `yaml:"lakehouse"`
 	Egress    Egress            `yaml:"egress"`
+	Sandbox   Sandbox           `yaml:"sandbox"`
 	Telemetry Telemetry         `yaml:"telemetry"`
 	Tenants   map[string]Tenant `yaml:"tenants"`
 }
@@ -225,7 +230,10 @@ func Default() Config {
 		Listen:  ":8080",
 		Control: "127.0.0.1:8081",
 		Tenancy: TenancyDeclared,
-		Log:     Log{MaxSize: 64 << 30, Reserve: 1 << 30},
+
+		RequestsPerMinute: 12_000,
+
+		Log: Log{MaxSize: 64 << 30, Reserve: 1 << 30},
 		Lakehouse: Lakehouse{
 			CommitInterval: 10 * time.Second,
 			CommitSize:     32 << 20, // bounds memory: one batch fills while another is written
@@ -259,6 +267,10 @@ func (c *Config) Validate() error {
 	if c.Tenancy != TenancyDeclared && c.Tenancy != TenancyOpen {
 		fault("tenancy", "%q must be declared or open", c.Tenancy)
 	}
+	if c.RequestsPerMinute < 1 {
+		fault("requestsPerMinute", "%d must be 1 or more", c.RequestsPerMinute)
+	}
+	c.Sandbox.faults(fault)
 	for i, n := range c.TrustedProxies {
 		if _, err := parseNetwork(n); err != nil {
 			fault(fmt.Sprintf("trustedProxies[%d]", i), "%q must look like 10.0.0.0/8 or 192.0.2.7", n)

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -184,7 +185,8 @@ func (g *gateway) hook(t testing.TB, key, tenant string, register map[string]any
 	t.Helper()
 	ws, s := g.socket(t, key, "/~"+tenant+"/hooks/ws", handle)
 	register["type"] = "register"
-	for _, m := range []any{map[string]any{"type": "hello", "version": 1, "client": "e2e"}, register} {
+	client := rand.Text() // one of the same name would replace it
+	for _, m := range []any{map[string]any{"type": "hello", "version": 1, "client": client}, register} {
 		raw, err := json.Marshal(m)
 		if err == nil {
 			err = ws.Write(t.Context(), websocket.MessageText, raw)
@@ -195,4 +197,10 @@ func (g *gateway) hook(t testing.TB, key, tenant string, register map[string]any
 	}
 	wait(t, "the hook is registered", func() bool { return s.has(`"registered"`) })
 	return s
+}
+
+// readFull reads as much of an answer's body as fits.
+func readFull(res *http.Response, into []byte) (int, error) {
+	defer res.Body.Close()
+	return io.ReadFull(res.Body, into)
 }

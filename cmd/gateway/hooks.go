@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"log/slog"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/handlers"
@@ -23,9 +26,7 @@ const Version = "0.1.0"
 func (g *Gateway) openHooks(context.Context) (err error) {
 	g.hooks = hooks.New(hooks.Config{Store: g.graph, Authenticate: control.HookCaller(g.store), Logger: g.logger})
 	g.onClose(func(context.Context) error { g.hooks.Close(); return nil })
-	c := sandbox.Default()
-	c.Logger = g.logger
-	g.sandbox = sandbox.New(c)
+	g.sandbox = sandbox.New(sandboxConfig(&g.cfg, g.logger))
 	g.onClose(func(context.Context) error { g.sandbox.Close(); return nil })
 	g.handlers, err = handlers.New(handlers.Config{Store: g.graph, Sandbox: g.sandbox, Tenants: g.store.Tenants, Status: g.status, Logger: g.logger})
 	if err != nil {
@@ -33,6 +34,15 @@ func (g *Gateway) openHooks(context.Context) (err error) {
 	}
 	g.mcp, err = mcp.New(mcp.Config{Store: g.graph, Sandbox: g.sandbox, Status: g.status, SQL: g.programSQL, Docs: headlessly.Docs, Version: Version, Logger: g.logger})
 	return err
+}
+
+// sandboxConfig is the sandbox's configuration within the gateway's.
+func sandboxConfig(cfg *config.Config, logger *slog.Logger) sandbox.Config {
+	c, want := sandbox.Default(), cfg.Sandbox
+	c.Logger = logger
+	c.Timeout, c.Memory = cmp.Or(want.Timeout, c.Timeout), cmp.Or(int64(want.Memory), c.Memory)
+	c.MaxCalls, c.MaxWrites, c.Operations = cmp.Or(want.Calls, c.MaxCalls), cmp.Or(want.Changes, c.MaxWrites), cmp.Or(want.Operations, c.Operations)
+	return c
 }
 
 // maxProgramRows bounds what a program's query gives it.

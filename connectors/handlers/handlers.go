@@ -223,7 +223,7 @@ func (h *Handlers) before(ctx context.Context, d *graph.Draft) error {
 // vetoes says whether a handler threw, as against having failed to run: what it
 // threw may be an error of the graph that it let pass.
 func vetoes(e *sandbox.Error) bool {
-	return !slices.Contains([]string{sandbox.CodeTimeout, sandbox.CodeMemory, sandbox.CodeCrashed, sandbox.CodeTooMany, sandbox.CodeTooLarge, sandbox.CodeUnavailable, sandbox.CodeSyntax}, e.Code)
+	return !slices.Contains([]string{sandbox.CodeTimeout, sandbox.CodeMemory, sandbox.CodeCrashed, sandbox.CodeTooMany, sandbox.CodeOperations, sandbox.CodeTooLarge, sandbox.CodeUnavailable, sandbox.CodeSyntax}, e.Code)
 }
 
 // run runs a handler once.

@@ -186,7 +186,10 @@ type done struct {
 	Console []sandbox.Line  `json:"console,omitempty"`
 	Calls   int             `json:"calls"`
 	Changes int             `json:"changes"`
-	Ms      int64           `json:"ms"`
+	// Operations is how much the program did besides: calls of functions and
+	// turns of loops.
+	Operations int64 `json:"operations"`
+	Ms         int64 `json:"ms"`
 }
 
 // failed is a program's fault, with what it did until then.
@@ -221,5 +224,5 @@ func (a *agent) do(ctx context.Context, raw json.RawMessage) (any, error) {
 	case err != nil:
 		return nil, err
 	}
-	return done{Value: r.Value, Console: r.Console, Calls: r.Calls, Changes: r.Writes, Ms: r.Elapsed.Milliseconds()}, nil
+	return done{Value: r.Value, Console: r.Console, Calls: r.Calls, Changes: r.Writes, Operations: r.Operations, Ms: r.Elapsed.Milliseconds()}, nil
 }

@@ -173,7 +173,7 @@ func (c *conversation) answer(ctx context.Context, p *process, call *wire.Call) 
 
 // ended takes the program's last line.
 func (c *conversation) ended(d *wire.Done) error {
-	c.result.Value, c.result.Patch = d.Value, d.Patch
+	c.result.Value, c.result.Patch, c.result.Operations = d.Value, d.Patch, d.Operations
 	if e := d.Error; e != nil {
 		return &Error{Code: e.Code, Name: e.Name, Message: e.Message, Field: e.Field, Type: e.Type, ID: e.ID, Details: e.Details, Line: e.Line, Column: e.Column}
 	}

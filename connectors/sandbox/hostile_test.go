@@ -19,7 +19,6 @@ func TestABombCostsOneErrorAndNothingElse(t *testing.T) {
 	for _, c := range []struct{ name, source, codes string }{
 		{"endless loop", `for (;;) {}`, "timeout"},
 		{"endless loop that catches", `for (;;) { try { for (;;) {} } catch {} finally { continue } }`, "timeout"},
-		{"endless jobs", `const f = () => Promise.resolve().then(f); await f()`, "timeout out_of_memory script_error"}, // it ended once with the message null and no timeout; by memory, it seems
 		{"endless timers", `setInterval(() => {}, 0); await new Promise(() => {})`, "timeout"},
 		{"regular expression", `/^(a+)+$/.test('a'.repeat(40) + 'b')`, "timeout"},
 		{"regular expression in replace", `'a'.repeat(40).replace(/(a|a)*b/, '')`, "timeout"},

@@ -28,6 +28,7 @@ type Config struct {
 	Timeout      time.Duration // of a program, its calls included
 	MaxCalls     int           // calls to the host
 	MaxWrites    int           // of them, those that change something
+	Operations   int64         // calls of functions and jumps (turns of loops) inside a program; 0 is any number
 	ResultBytes  int           // of a program's value, as JSON
 	ConsoleBytes int           // of what it writes to its console
 	Parallel     int           // programs at the same time; others wait. A tenant has half of them at most
@@ -38,7 +39,7 @@ type Config struct {
 // Default is a machine's share for small programs.
 func Default() Config {
 	return Config{
-		Memory: 64 << 20, Timeout: 10 * time.Second, MaxCalls: 1000, MaxWrites: 500, ResultBytes: 256 << 10, ConsoleBytes: 32 << 10,
+		Memory: 64 << 20, Timeout: 10 * time.Second, MaxCalls: 1000, MaxWrites: 500, Operations: 250_000_000, ResultBytes: 256 << 10, ConsoleBytes: 32 << 10,
 		Parallel: max(4, 2*runtime.GOMAXPROCS(0)), Spare: 2, Logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -82,7 +83,10 @@ type Result struct {
 	Console []Line
 	Calls   int
 	Writes  int
-	Elapsed time.Duration
+	// Operations is how many calls of functions and turns of loops the program
+	// did; 0 when its process was killed before it could say.
+	Operations int64
+	Elapsed    time.Duration
 }
 
 // Codes of an [Error] besides the graph's.
@@ -93,6 +97,7 @@ const (
 	CodeMemory      = wire.CodeMemory      // it needed more memory than it may have
 	CodeCrashed     = wire.CodeCrashed     // its process died
 	CodeTooMany     = wire.CodeTooMany     // it made too many calls
+	CodeOperations  = wire.CodeOperations  // it did too many operations
 	CodeTooLarge    = wire.CodeTooLarge    // its result is too long
 	CodeUnavailable = wire.CodeUnavailable // no process could be started
 )
@@ -203,7 +208,7 @@ func (s *Sandbox) run(ctx context.Context, p Program, kind string) (r Result, er
 	}
 	req := wire.Request{
 		Kind: kind, Source: p.Source, Tenant: p.Host.Tenant(), Types: shown(p.Host.Types()), Draft: p.Draft, Event: p.Event,
-		Limits: wire.Limits{MemoryBytes: s.cfg.Memory, TimeoutMs: timeout.Milliseconds(), ResultBytes: s.cfg.ResultBytes, ConsoleBytes: s.cfg.ConsoleBytes},
+		Limits: wire.Limits{MemoryBytes: s.cfg.Memory, TimeoutMs: timeout.Milliseconds(), Operations: s.cfg.Operations, ResultBytes: s.cfg.ResultBytes, ConsoleBytes: s.cfg.ConsoleBytes},
 	}
 	c := &conversation{s: s, host: p.Host, result: &r}
 	for attempt := 0; ; attempt++ {

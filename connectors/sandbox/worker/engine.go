@@ -25,6 +25,7 @@ type engine struct {
 	req     *wire.Request
 	w       *up
 	vm      *quickjs.VM
+	meter   *meter
 	program quickjs.Value // what the prelude gives
 	atoms   map[string]quickjs.Atom
 	console int // bytes left
@@ -37,8 +38,13 @@ func newEngine(req *wire.Request, w *up) (*engine, error) {
 		return e, fmt.Errorf("start the engine: %w", err)
 	}
 	e.vm.SetMemoryLimit(uintptr(req.Limits.MemoryBytes))
-	if err := e.vm.SetEvalTimeout(time.Duration(req.Limits.TimeoutMs) * time.Millisecond); err != nil {
+	timeout := time.Duration(req.Limits.TimeoutMs) * time.Millisecond
+	if err := e.vm.SetEvalTimeout(timeout); err != nil {
 		return e, err
+	}
+	var known bool
+	if e.meter, known = newMeter(e.vm, req.Limits.Operations, time.Now().Add(timeout)); !known { //nolint:forbidigo // measures how long the program runs, tells no time
+		return e, errors.New("the engine is not of the version that its meter knows")
 	}
 	if err := e.vm.RegisterFunc("__send", e.send, false); err != nil {
 		return e, err
@@ -150,10 +156,18 @@ func (e *engine) number(name string) (float64, error) {
 	return 0, err
 }
 
-// jobs runs what promises have made ready.
+// jobsAtOnce is after how many jobs the engine stops to say that there are more.
+const jobsAtOnce = 1 << 20
+
+// jobs runs what promises have made ready, until there is nothing more or the
+// program is stopped.
 func (e *engine) jobs() error {
 	for {
 		n, err := e.vm.ExecutePendingJobs()
+		var js *quickjs.Error
+		if n >= jobsAtOnce && !errors.As(err, &js) {
+			continue // many are no fault; what bounds them is the meter
+		}
 		if err != nil || n == 0 {
 			return err
 		}
@@ -217,13 +231,26 @@ func (e *engine) explain(err error) *wire.Error {
 	return out
 }
 
+// nothing is what the engine throws when there is no memory left even for an
+// error: null.
+const nothing = "null"
+
 // limits gives the engine's own refusals their codes.
 func (e *engine) limits(out *wire.Error) {
 	switch {
+	case out.Message == nothing && e.meter != nil && e.meter.outOfMemory:
+		out.Name = ""
+		e.tooMuchMemory(out)
 	case out.Name != "InternalError" && out.Name != "":
+	case strings.Contains(out.Message, "interrupted") && e.meter != nil && e.meter.tooMany:
+		out.Code, out.Message = wire.CodeOperations, fmt.Sprintf("the program did more than %d operations (calls of functions and turns of loops) and was stopped; run it in parts", e.req.Limits.Operations)
 	case strings.Contains(out.Message, "interrupted"):
 		out.Code, out.Message = wire.CodeTimeout, fmt.Sprintf("the program ran longer than %d ms and was stopped", e.req.Limits.TimeoutMs)
 	case strings.Contains(out.Message, "out of memory"):
-		out.Code, out.Message = wire.CodeMemory, fmt.Sprintf("the program needed more than %d MiB of memory and was stopped", e.req.Limits.MemoryBytes>>20)
+		e.tooMuchMemory(out)
 	}
+}
+
+func (e *engine) tooMuchMemory(out *wire.Error) {
+	out.Code, out.Message = wire.CodeMemory, fmt.Sprintf("the program needed more than %d MiB of memory and was stopped", e.req.Limits.MemoryBytes>>20)
 }

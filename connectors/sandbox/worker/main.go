@@ -75,7 +75,7 @@ func follow(lines *bufio.Scanner) <-chan wire.Down {
 }
 
 // run compiles and runs the program.
-func run(req *wire.Request, w *up, answers <-chan wire.Down) *wire.Done {
+func run(req *wire.Request, w *up, answers <-chan wire.Down) (done *wire.Done) {
 	compile := handler
 	if req.Kind == wire.KindScript {
 		compile = script
@@ -85,6 +85,9 @@ func run(req *wire.Request, w *up, answers <-chan wire.Down) *wire.Done {
 		return &wire.Done{Error: fault}
 	}
 	e, err := newEngine(req, w)
+	if e.meter != nil {
+		defer func() { done.Operations = e.meter.operations() }()
+	}
 	if err == nil {
 		err = e.start(code)
 	}

@@ -37,6 +37,7 @@ type Type struct {
 type Limits struct {
 	MemoryBytes  int64 `json:"memoryBytes"` // of the program's heap
 	TimeoutMs    int64 `json:"timeoutMs"`
+	Operations   int64 `json:"operations"` // calls of functions and jumps; 0 is any number
 	ResultBytes  int   `json:"resultBytes"`
 	ConsoleBytes int   `json:"consoleBytes"`
 }
@@ -75,6 +76,9 @@ type Done struct {
 	Value json.RawMessage `json:"value,omitempty"` // nil for undefined
 	Patch json.RawMessage `json:"patch,omitempty"` // what a handler changed of its first argument, or gave back
 	Error *Error          `json:"error,omitempty"`
+	// Operations is how many the program did: calls of functions and turns of
+	// loops.
+	Operations int64 `json:"operations,omitempty"`
 }
 
 // Error is why the program failed. Code is one of the Code constants, or the
@@ -99,6 +103,7 @@ const (
 	CodeMemory      = "out_of_memory"
 	CodeCrashed     = "crashed"
 	CodeTooMany     = "too_many_calls"
+	CodeOperations  = "too_many_operations"
 	CodeTooLarge    = "too_large"
 	CodeUnavailable = "unavailable" // no worker could be started
 )
