@@ -50,6 +50,8 @@ tenancy: closed
 log: {maxSize: 1KB, replicas: 3}
 trustedProxies: [nowhere]
 tls: {cert: a.pem}
+requestsPerMinute: 0
+sandbox: {timeout: 1ms, memory: 1KB, calls: -1, operations: -1}
 telemetry: {endpoint: "127.0.0.1:4318", sample: 2, metricsInterval: 1ms}
 lakehouse: {commitInterval: 1ms, commitSize: 5, catalog: {uri: nowhere}, promote: [{property: url, type: string}, {property: x, type: int}], retention: [{table: event, days: 0}]}
 tenants:
@@ -63,7 +65,7 @@ tenants:
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
-		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "telemetry.endpoint:", "telemetry.sample:", "telemetry.metricsInterval:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "lakehouse.catalog.uri:", "lakehouse.promote[0].column:", "lakehouse.promote[1].type:", "lakehouse.retention[0].table:", "lakehouse.retention[0].days:", "tenants.Acme:", "tenants.shop.origins[0]:",
+		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "requestsPerMinute:", "sandbox.timeout:", "sandbox.memory:", "sandbox.calls:", "sandbox.operations:", "telemetry.endpoint:", "telemetry.sample:", "telemetry.metricsInterval:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "lakehouse.catalog.uri:", "lakehouse.promote[0].column:", "lakehouse.promote[1].type:", "lakehouse.retention[0].table:", "lakehouse.retention[0].days:", "tenants.Acme:", "tenants.shop.origins[0]:",
 		"tenants.shop.destinations.ga.measurementId:", "tenants.shop.destinations.sentry.dsn:", "tenants.shop.destinations.posthog.apiKey:",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -77,6 +79,8 @@ func TestAGoodFileChangesWhatItNamesAndNothingElse(t *testing.T) {
 	c, err := config.Load(write(t, `
 listen: 127.0.0.1:9000
 log: {maxSize: 2GB, maxAge: 72h}
+requestsPerMinute: 600
+sandbox: {timeout: 30s, memory: 128MB, operations: 1000000}
 tenants:
   acme: {destinations: {ga: {measurementId: G-ABCDEF1234, apiSecret: "${TEST_SECRET}"}}}
 `))
@@ -86,6 +90,9 @@ tenants:
 	d := config.Default()
 	if c.Listen != "127.0.0.1:9000" || c.Log.MaxSize != 2<<30 || c.Log.MaxAge != 72*time.Hour || c.Control != d.Control || c.Log.Reserve != d.Log.Reserve {
 		t.Errorf("got %+v", c)
+	}
+	if c.RequestsPerMinute != 600 || c.Sandbox != (config.Sandbox{Timeout: 30 * time.Second, Memory: 128 << 20, Operations: 1_000_000}) {
+		t.Errorf("limits: got %d requests, %+v", c.RequestsPerMinute, c.Sandbox)
 	}
 	if got := c.Tenants["acme"].Destinations.GA.APISecret.Reveal(); got != "s3cret-canary" {
 		t.Errorf("secret: got %q", got)

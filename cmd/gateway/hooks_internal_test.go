@@ -1,0 +1,23 @@
+package gateway
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/headlessly/headlessly/cmd/config"
+	"github.com/headlessly/headlessly/connectors/sandbox"
+)
+
+func TestTheConfigurationBoundsPrograms(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	cfg := config.Default()
+	got, want := sandboxConfig(&cfg, logger), sandbox.Default()
+	if got.Timeout != want.Timeout || got.Memory != want.Memory || got.MaxCalls != want.MaxCalls || got.MaxWrites != want.MaxWrites || got.Operations != want.Operations {
+		t.Errorf("without settings: got %+v, want the sandbox's own", got)
+	}
+	cfg.Sandbox = config.Sandbox{Timeout: 3 * time.Second, Memory: 32 << 20, Calls: 7, Changes: 5, Operations: 1000}
+	if got := sandboxConfig(&cfg, logger); got.Timeout != 3*time.Second || got.Memory != 32<<20 || got.MaxCalls != 7 || got.MaxWrites != 5 || got.Operations != 1000 {
+		t.Errorf("with settings: got %+v", got)
+	}
+}
