@@ -39,12 +39,16 @@ type GADestination struct {
 	PropertyID     string `json:"propertyId,omitempty" yaml:"propertyId,omitempty"`
 	ServiceAccount Secret `json:"serviceAccount,omitzero" yaml:"serviceAccount,omitempty"`
 	AdminEndpoint  string `json:"adminEndpoint,omitempty" yaml:"adminEndpoint,omitempty"`
+	// Integration is the $id of the integration that named it, "" for the
+	// configuration file.
+	Integration string `json:"-" yaml:"-"`
 }
 
 // SentryDestination is a Sentry project.
 type SentryDestination struct {
-	DSN   Secret `json:"dsn" yaml:"dsn"`
-	Rules *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	DSN         Secret `json:"dsn" yaml:"dsn"`
+	Rules       *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	Integration string `json:"-" yaml:"-"` // as in GADestination
 }
 
 // PostHogDestination is a PostHog project.
@@ -64,6 +68,39 @@ type PostHogDestination struct {
 	ProjectID   string `json:"projectId,omitempty" yaml:"projectId,omitempty"`
 	PersonalKey Secret `json:"personalApiKey,omitzero" yaml:"personalApiKey,omitempty"`
 	AppHost     string `json:"appHost,omitempty" yaml:"appHost,omitempty"`
+	Integration string `json:"-" yaml:"-"` // as in GADestination
+}
+
+// Named notes the $id of the integration that names these destinations.
+func (d *Destinations) Named(integration string) {
+	if d.GA != nil {
+		d.GA.Integration = integration
+	}
+	if d.Sentry != nil {
+		d.Sentry.Integration = integration
+	}
+	if d.PostHog != nil {
+		d.PostHog.Integration = integration
+	}
+	if d.HTTP != nil {
+		d.HTTP.Integration = integration
+	}
+}
+
+// IntegrationOf gives the $id of the integration that named a destination, ""
+// for one of the configuration file or one that is not connected.
+func (d *Destinations) IntegrationOf(destination string) string {
+	switch {
+	case destination == DestinationGA4 && d.GA != nil:
+		return d.GA.Integration
+	case destination == DestinationSentry && d.Sentry != nil:
+		return d.Sentry.Integration
+	case destination == DestinationPostHog && d.PostHog != nil:
+		return d.PostHog.Integration
+	case destination == DestinationHTTP && d.HTTP != nil:
+		return d.HTTP.Integration
+	}
+	return ""
 }
 
 // DestinationSource tells the router where a tenant's events go. Safe for

@@ -51,6 +51,7 @@ type HTTPDestination struct {
 	// one event a request. A Body or a placeholder in the URL needs 1.
 	Batch int `json:"batch,omitempty" yaml:"batch,omitempty"`
 	// Secret signs requests as Standard Webhooks describes it (whsec_…).
-	Secret Secret `json:"secret,omitzero" yaml:"secret,omitempty"`
-	Rules  *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	Secret      Secret `json:"secret,omitzero" yaml:"secret,omitempty"`
+	Rules       *Rules `json:"rules,omitempty" yaml:"rules,omitempty"`
+	Integration string `json:"-" yaml:"-"` // as in GADestination
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sort"
 	"strings"
 
@@ -116,8 +117,9 @@ func (d *decoder) group() string {
 		if v, err := p.Parse(e.ErrorStack); err == nil {
 			st := v.Get("0", "stacktrace")
 			list := st.GetArray()
-			if list == nil {
+			if list == nil { // Sentry's form: the innermost frame last
 				list = st.GetArray("frames")
+				slices.Reverse(list)
 			}
 			for _, f := range list[:min(groupFrames, len(list))] {
 				write(string(f.GetStringBytes("filename")))

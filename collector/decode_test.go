@@ -78,6 +78,7 @@ func TestErrorsOfOneKindShareAFingerprint(t *testing.T) {
 		`{"type":"error","exception":{"type":"E","value":"user 2",` + stack + `}}`,
 		`{"type":"error","exception":{"type":"F","value":"user 2",` + stack + `}}`,
 		`{"type":"error","message":"m","fingerprint":["mine","b"]}`,
+		`{"type":"error","exception":{"values":[{"type":"E","value":"user 3","stacktrace":{"frames":[{"filename":"b.js","function":"g","lineno":2},{"filename":"a.js","function":"f","lineno":1}]}}]}}`,
 	} {
 		if res, r := g.post(t, "/e?t=acme", []byte(body)); res.StatusCode != 202 {
 			t.Fatalf("got %d %+v", res.StatusCode, r)
@@ -86,6 +87,26 @@ func TestErrorsOfOneKindShareAFingerprint(t *testing.T) {
 	e := g.log.events(t)
 	if e[0].Fingerprint == "" || e[0].Fingerprint != e[1].Fingerprint || e[1].Fingerprint == e[2].Fingerprint || e[3].Fingerprint != "mine|b" {
 		t.Errorf("got %q %q %q %q", e[0].Fingerprint, e[1].Fingerprint, e[2].Fingerprint, e[3].Fingerprint)
+	}
+	if e[4].Fingerprint != e[0].Fingerprint {
+		t.Errorf("the same error in Sentry's form, outermost frame first: got %q, want %q", e[4].Fingerprint, e[0].Fingerprint)
+	}
+}
+
+func TestAStackInSentrysFormIsGroupedByItsInnermostFrames(t *testing.T) {
+	g := start(t)
+	error6 := func(inner string) string {
+		frames := ""
+		for _, f := range []string{"main", "run", "loop", "handle", "click", inner} {
+			frames += `,{"filename":"a.js","function":"` + f + `"}`
+		}
+		return `{"type":"error","exception":{"values":[{"type":"E","value":"v","stacktrace":{"frames":[` + frames[1:] + `]}}]}}`
+	}
+	for _, inner := range []string{"buy", "sell"} {
+		g.post(t, "/e?t=acme", []byte(error6(inner)))
+	}
+	if e := g.log.events(t); e[0].Fingerprint == e[1].Fingerprint {
+		t.Error("two errors thrown by different functions share a fingerprint")
 	}
 }
 

@@ -26,6 +26,7 @@ type Attempt struct {
 	Took        time.Duration `json:"tookNs"`
 	Tenant      string        `json:"tenant"`
 	Destination string        `json:"destination"`
+	Integration string        `json:"integration,omitempty"` // the $id of the one that named the destination
 	MessageID   string        `json:"messageId"`
 	Event       string        `json:"event"` // name or type
 	LogSeq      int64         `json:"logSeq"`

@@ -3,6 +3,7 @@ package forwarders_test
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ const (
 	envSinks = "FORWARDERS_TEST_SINKS"
 	envPoint = "FORWARDERS_TEST_POINT" // "before send:3" kills at the third time
 	killRows = 120                     // events of the test
+
+	killIntegration = "integration_9WJDrMPTJg2b"
 )
 
 // TestMain is also the program that the kill test starts and kills.
@@ -60,19 +63,25 @@ func victim(dir, sinksURL, point string) error {
 	}
 	source := forwardertest.NewSource()
 	host := strings.TrimPrefix(sinksURL, "http://")
-	source.Set("acme", headlessly.Destinations{
+	destinations := headlessly.Destinations{
 		GA:      &headlessly.GADestination{MeasurementID: "G-1", APISecret: headlessly.NewSecret("s"), Endpoint: sinksURL},
 		Sentry:  &headlessly.SentryDestination{DSN: headlessly.NewSecret("http://key@" + host + "/42")},
 		PostHog: &headlessly.PostHogDestination{APIKey: headlessly.NewSecret("phc_1"), Host: sinksURL},
 		HTTP:    &headlessly.HTTPDestination{URL: headlessly.NewSecret(sinksURL + "/hook/x"), Batch: 10},
-	})
+	}
+	destinations.Named(killIntegration)
+	source.Set("acme", destinations)
 	name, times, _ := strings.Cut(point, ":")
 	left := new(atomic.Int32)
 	if n, err := strconv.Atoi(times); err == nil {
 		left.Store(int32(n)) //nolint:gosec // a small number of the test
 	}
+	rows, err := os.OpenFile(filepath.Join(dir, "deliveries"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // as above
+	if err != nil {
+		return err
+	}
 	r, err := forwarders.NewRouter(forwarders.Config{
-		Log: disk, Parked: parked, Destinations: source, Registry: all.Registry(),
+		Log: disk, Parked: parked, Deliveries: diskRows{rows}, Destinations: source, Registry: all.Registry(),
 		Client:    egress.New(egress.Config{AllowPrivate: true}),
 		RetryBase: 5 * time.Millisecond, ParkedBase: 20 * time.Millisecond, Scan: 20 * time.Millisecond, BreakBase: 20 * time.Millisecond,
 		Point: func(at string) {
@@ -204,6 +213,39 @@ func (d *diskParked) Remove(ctx context.Context, ids ...uint64) error {
 	return d.Parked.Remove(ctx, ids...)
 }
 
+// diskRows keeps each append of attempts as a line of a file.
+type diskRows struct{ file *os.File }
+
+func (d diskRows) Append(_ context.Context, records ...headlessly.Record) (int64, error) {
+	line := []byte("\n") // a kill may have torn the one before
+	for _, r := range records {
+		line = append(hex.AppendEncode(line, r.Data), ' ')
+	}
+	_, err := d.file.Write(line)
+	return 0, err
+}
+
+// recordedRows reads the attempts that the appends left.
+func recordedRows(t *testing.T, dir string) []headlessly.Delivery {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "deliveries")) //nolint:gosec // as above
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []headlessly.Delivery
+	for line := range strings.Lines(string(b)) {
+		for _, text := range strings.Fields(line) {
+			var d headlessly.Delivery
+			data, err := hex.DecodeString(text)
+			if err != nil || d.UnmarshalBinary(data) != nil {
+				continue // torn by the kill: its frame is not committed
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // run starts the victim and says whether it was killed.
 func run(t *testing.T, dir, url, point string) (killed bool) {
 	t.Helper()
@@ -224,7 +266,8 @@ func run(t *testing.T, dir, url, point string) (killed bool) {
 
 func TestAKillAtAnyPointLosesNothing(t *testing.T) {
 	for _, point := range []string{
-		forwarders.PointBeforeSend, forwarders.PointAfterSend, forwarders.PointBeforePark, forwarders.PointAfterPark, forwarders.PointBeforeCommit,
+		forwarders.PointBeforeSend, forwarders.PointAfterSend, forwarders.PointBeforePark, forwarders.PointAfterPark,
+		forwarders.PointBeforeRecord, forwarders.PointAfterRecord, forwarders.PointBeforeCommit,
 	} {
 		t.Run(point, func(t *testing.T) {
 			s := sinks.New(sinks.Config{})
@@ -280,6 +323,23 @@ func TestAKillAtAnyPointLosesNothing(t *testing.T) {
 			for destination, want := range map[string]int{"ga4": killRows, "posthog": killRows, "sentry": killRows / 3, "http": killRows} {
 				if got := len(found[destination]); got != want {
 					t.Errorf("%s: %d events delivered or parked, want %d", destination, got, want)
+				}
+			}
+			told := map[string]map[string]bool{} // by destination, events of which a row tells how it ended
+			for _, d := range recordedRows(t, dir) {
+				if told[d.Destination] == nil {
+					told[d.Destination] = map[string]bool{}
+				}
+				if d.Integration != killIntegration {
+					t.Fatalf("a row names the integration %q, want %q", d.Integration, killIntegration)
+				}
+				if d.Outcome != forwarders.OutcomeRetry {
+					told[d.Destination][d.MessageID] = true
+				}
+			}
+			for destination, want := range map[string]int{"ga4": killRows, "posthog": killRows, "sentry": killRows / 3, "http": killRows} {
+				if got := len(told[destination]); got != want {
+					t.Errorf("%s: the deliveries tell how %d events ended, want %d", destination, got, want)
 				}
 			}
 			ids := map[string]map[string]bool{}

@@ -47,7 +47,8 @@ type lane struct {
 	mu       sync.Mutex
 	dest     Destination
 	rules    atomic.Pointer[rules.Set]
-	reports  atomic.Bool // dest is a Reporter
+	reports  atomic.Bool            // dest is a Reporter
+	named    atomic.Pointer[string] // the integration that named dest
 	limits   Limits
 	version  uint64
 	queue    []*job // in order
@@ -101,6 +102,8 @@ func (l *lane) configure(d headlessly.Destinations, version uint64) bool {
 		dest = misconfigured{err}
 	}
 	l.dest, l.version, l.limits = dest, version, dest.Limits()
+	integration := d.IntegrationOf(l.key.Destination)
+	l.named.Store(&integration)
 	_, reports := dest.(Reporter)
 	l.reports.Store(reports)
 	l.pace = pace{now: min(2, max(1, l.limits.InFlight)), max: max(1, l.limits.InFlight)}

@@ -6,6 +6,8 @@ const (
 	PointAfterSend    = "after send"
 	PointBeforePark   = "before park"
 	PointAfterPark    = "after park"
+	PointBeforeRecord = "before record" // of the attempts, in the log
+	PointAfterRecord  = "after record"
 	PointBeforeCommit = "before commit"
 )
 

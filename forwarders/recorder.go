@@ -34,6 +34,7 @@ type recorder struct {
 	log     headlessly.Appender
 	logger  *slog.Logger
 	rand    func() float64
+	point   func(name string)
 	lost    atomic.Int64
 	flushes sync.Mutex // one append at a time, so that flush waits for those before
 
@@ -43,7 +44,11 @@ type recorder struct {
 }
 
 func newRecorder(c *Config) *recorder {
-	return &recorder{log: c.Deliveries, logger: c.Logger, rand: c.Rand, full: make(chan struct{}, 1)}
+	point := c.Point
+	if point == nil {
+		point = func(string) {}
+	}
+	return &recorder{log: c.Deliveries, logger: c.Logger, rand: c.Rand, point: point, full: make(chan struct{}, 1)}
 }
 
 func (r *recorder) add(list []Attempt) {
@@ -112,8 +117,10 @@ func (r *recorder) append(ctx context.Context, list []Attempt) {
 		records = append(records, headlessly.Record{Kind: headlessly.RecordDelivery, Data: buf[from:len(buf):len(buf)]})
 	}
 	var err error
+	r.point(PointBeforeRecord)
 	for n := range recordTries {
 		if _, err = r.log.Append(ctx, records...); err == nil {
+			r.point(PointAfterRecord)
 			return
 		}
 		if errors.Is(err, headlessly.ErrLogFull) || errors.Is(err, headlessly.ErrLogFailed) ||
@@ -134,8 +141,8 @@ func (a *Attempt) delivery() headlessly.Delivery {
 	name = append(append(name, a.MessageID...), 0)
 	name = strconv.AppendInt(append(strconv.AppendInt(name, int64(a.Try), 10), 0), a.At.UnixNano(), 10)
 	return headlessly.Delivery{
-		ID: uuid.NewSHA1(uuid.NameSpaceOID, name).String(), Tenant: a.Tenant, Destination: a.Destination, MessageID: a.MessageID,
-		Event: a.Event, EventSeq: a.LogSeq, Attempt: int64(a.Try), At: a.At.UnixMicro(), Took: a.Took.Microseconds(),
+		ID: uuid.NewSHA1(uuid.NameSpaceOID, name).String(), Tenant: a.Tenant, Destination: a.Destination, Integration: a.Integration,
+		MessageID: a.MessageID, Event: a.Event, EventSeq: a.LogSeq, Attempt: int64(a.Try), At: a.At.UnixMicro(), Took: a.Took.Microseconds(),
 		Outcome: a.Outcome, Status: int64(a.Status), Note: a.Note, Error: a.Error, Replay: a.Replay,
 	}
 }
@@ -144,7 +151,7 @@ func (a *Attempt) delivery() headlessly.Delivery {
 func AttemptOf(d *headlessly.Delivery) Attempt {
 	return Attempt{
 		At: headlessly.Time(d.At), Took: time.Duration(d.Took) * time.Microsecond, Tenant: d.Tenant, Destination: d.Destination,
-		MessageID: d.MessageID, Event: d.Event, LogSeq: d.EventSeq, Try: int(d.Attempt), Outcome: d.Outcome, Status: int(d.Status),
+		Integration: d.Integration, MessageID: d.MessageID, Event: d.Event, LogSeq: d.EventSeq, Try: int(d.Attempt), Outcome: d.Outcome, Status: int(d.Status),
 		Note: d.Note, Error: d.Error, Replay: d.Replay,
 	}
 }

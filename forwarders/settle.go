@@ -202,6 +202,9 @@ func (l *lane) attempt(j *job, res Result, v verdict, at time.Time, took time.Du
 	if a.Event == "" {
 		a.Event = j.event.Type
 	}
+	if named := l.named.Load(); named != nil {
+		a.Integration = *named
+	}
 	if res.Err != nil {
 		a.Error = res.Err.Error()
 	}

@@ -81,4 +81,11 @@ func TestWhatBecameOfAnEventAndSendingItAgain(t *testing.T) {
 	if out, err := g.try("replay", "--tenant", "shop", "--destination", "fax"); err == nil || !strings.Contains(out, "destination must be") {
 		t.Errorf("a destination that there is not: %v, %s", err, out)
 	}
+	if status, answer := g.post(t, "/e?t=shop", `{"messageId":"order-42","event":"Ordered","userId":"user-9","userAgent":"Mozilla/5.0 Chrome/142.0.0.0"}`); status != 202 {
+		t.Fatalf("got %d %s", status, answer)
+	}
+	wait(t, "an event whose sender gave it an id of its own is traced by that", func() bool {
+		out, err := g.try("trace", "order-42", "--tenant", "shop")
+		return err == nil && strings.Contains(out, "track Ordered") && strings.Contains(out, "→ posthog  delivered")
+	})
 }

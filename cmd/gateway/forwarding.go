@@ -12,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
@@ -155,6 +154,7 @@ func (f *forwarding) attempts(ctx context.Context, tenant, rest string) ([]forwa
 		At          int64  `json:"at_us"`
 		Took        int64  `json:"took_us"`
 		Destination string `json:"destination"`
+		Integration string `json:"integration"`
 		MessageID   string `json:"message_id"`
 		Event       string `json:"event"`
 		EventSeq    int64  `json:"event_seq"`
@@ -165,13 +165,13 @@ func (f *forwarding) attempts(ctx context.Context, tenant, rest string) ([]forwa
 		Error       string `json:"error"`
 		Replay      bool   `json:"replay"`
 	}
-	err := f.rows(ctx, tenant, `select epoch_us("at") as at_us, took_us, destination, message_id, event, event_seq, attempt, outcome, status, note, error, replay
+	err := f.rows(ctx, tenant, `select epoch_us("at") as at_us, took_us, destination, integration, message_id, event, event_seq, attempt, outcome, status, note, error, replay
 		from deliveries where `+rest, &rows)
 	out := make([]forwarders.Attempt, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, forwarders.AttemptOf(&headlessly.Delivery{
-			Tenant: tenant, Destination: r.Destination, MessageID: r.MessageID, Event: r.Event, EventSeq: r.EventSeq, Attempt: r.Attempt,
-			At: r.At, Took: r.Took, Outcome: r.Outcome, Status: r.Status, Note: r.Note, Error: r.Error, Replay: r.Replay,
+			Tenant: tenant, Destination: r.Destination, Integration: r.Integration, MessageID: r.MessageID, Event: r.Event, EventSeq: r.EventSeq,
+			Attempt: r.Attempt, At: r.At, Took: r.Took, Outcome: r.Outcome, Status: r.Status, Note: r.Note, Error: r.Error, Replay: r.Replay,
 		}))
 	}
 	return out, err
@@ -179,14 +179,11 @@ func (f *forwarding) attempts(ctx context.Context, tenant, rest string) ([]forwa
 
 // Trace implements control.Forwarding.
 func (f *forwarding) Trace(ctx context.Context, tenant, messageID string) (forwarders.Trace, error) {
-	id, err := uuid.Parse(messageID)
-	if err != nil {
-		return forwarders.Trace{}, &headlessly.FieldError{Code: "validation_failed", Field: "messageId", Message: "must be the event's message_id, a UUID (the table events has it; a client's own id is in context.messageId)"}
-	}
+	id, _ := collector.MessageID(tenant, messageID)
 	var found []struct {
 		At int64 `json:"at_us"`
 	}
-	if err := f.rows(ctx, tenant, "select epoch_us(received_at) as at_us from events where message_id = "+literal(id.String())+" limit 1", &found); err != nil {
+	if err := f.rows(ctx, tenant, "select epoch_us(received_at) as at_us from events where message_id = "+literal(id)+" limit 1", &found); err != nil {
 		return forwarders.Trace{}, err
 	}
 	if len(found) == 0 {
@@ -194,7 +191,7 @@ func (f *forwarding) Trace(ctx context.Context, tenant, messageID string) (forwa
 	}
 	received := headlessly.Time(found[0].At)
 	var event *headlessly.Event
-	for e, err := range f.lake.Events(ctx, lakehouse.EventFilter{Tenant: tenant, From: received, To: received.Add(time.Microsecond), IDs: []string{id.String()}}) {
+	for e, err := range f.lake.Events(ctx, lakehouse.EventFilter{Tenant: tenant, From: received, To: received.Add(time.Microsecond), IDs: []string{id}}) {
 		if err != nil {
 			return forwarders.Trace{}, err
 		}
@@ -204,7 +201,7 @@ func (f *forwarding) Trace(ctx context.Context, tenant, messageID string) (forwa
 	if event == nil {
 		return forwarders.Trace{}, control.ErrNoEvent
 	}
-	attempts, err := f.attempts(ctx, tenant, "message_id = "+literal(id.String())+" and "+between(`"at"`, received, time.Time{})+` order by "at", attempt`)
+	attempts, err := f.attempts(ctx, tenant, "message_id = "+literal(id)+" and "+between(`"at"`, received, time.Time{})+` order by "at", attempt`)
 	if err != nil {
 		return forwarders.Trace{}, err
 	}

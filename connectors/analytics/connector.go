@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -116,6 +117,7 @@ func (c *Connector) Attach(_ context.Context, l *connectors.Link) (func(), error
 	if err != nil {
 		return nil, err
 	}
+	d.Named(l.ID)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.connected[l.Tenant] == nil {
@@ -142,11 +144,12 @@ func (c *Connector) SetFixed(tenant string, d headlessly.Destinations) {
 	c.refresh(tenant)
 }
 
-// refresh computes what Destinations answers; c.mu is held.
+// refresh computes what Destinations answers; c.mu is held. Where two
+// integrations name one destination the later one has it.
 func (c *Connector) refresh(tenant string) {
 	d := c.fixed[tenant]
-	for _, more := range c.connected[tenant] {
-		d = Merge(d, *more)
+	for _, id := range slices.Sorted(maps.Keys(c.connected[tenant])) {
+		d = Merge(d, *c.connected[tenant][id])
 	}
 	if d == (headlessly.Destinations{}) {
 		delete(c.answers, tenant)
