@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -19,6 +21,14 @@ const (
 	startBytes = 5 << 30
 	startBatch = 1_000 // records an append
 )
+
+// startSize is startBytes, or what HEADLESSLY_BENCH_LOG_GB says.
+func startSize() int64 {
+	if gb, err := strconv.ParseFloat(os.Getenv("HEADLESSLY_BENCH_LOG_GB"), 64); err == nil {
+		return int64(gb * (1 << 30))
+	}
+	return startBytes
+}
 
 // startup measures how long the gateway takes to be ready on a large log:
 // closed cleanly, and after it was killed.
@@ -55,7 +65,7 @@ func fill(ctx context.Context, dir string) (stored int64, err error) {
 	}
 	r := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // seeded on purpose
 	records := make([]headlessly.Record, startBatch)
-	for n := 0; stored < startBytes; {
+	for n := 0; stored < startSize(); {
 		for i := range records {
 			now := time.Now().UnixMicro()
 			e := headlessly.Event{

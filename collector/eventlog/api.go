@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -128,6 +129,10 @@ func (l *Log) put1(ctx context.Context, stream, subject string, data []byte) err
 	bounded, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	m, err := l.pub.RequestMsgWithContext(bounded, msg)
+	for l.srv == nil && errors.Is(err, nats.ErrNoResponders) && bounded.Err() == nil {
+		pause(bounded, resendPause) // a cluster between leaders: nobody took it
+		m, err = l.pub.RequestMsgWithContext(bounded, msg)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			l.unanswered(ctx, subject, err)

@@ -37,7 +37,8 @@ const indexFile = "index.db"
 // repairStore looks for damage before the server opens the store, because the
 // server drops everything behind damage in a block. After an orderly Close only
 // the records' lengths are followed: damage inside a record is found when it is
-// read, and costs that record.
+// read, and costs that record. So it is, where that is possible, with the blocks
+// that were finished well before a kill: see catchUp.
 func (l *Log) repairStore(ctx context.Context) error {
 	note, clean, err := takeClean(l.cfg.Dir)
 	if err != nil {
@@ -97,6 +98,11 @@ func (s salvager) run(ctx context.Context, clean bool) error {
 	list, err := blocks(s.dir)
 	if err != nil {
 		return err
+	}
+	if !clean {
+		if done, err := s.catchUp(list); err != nil || done {
+			return err
+		}
 	}
 	bad, err := s.find(ctx, list, clean)
 	if err != nil {
