@@ -3,51 +3,81 @@ package lakehouse
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
 )
 
-// fetchers is how many files are copied from the object store at once.
+// fetchers is how many files are read from the object store at once.
 const fetchers = 8
 
-// fetching begins the names of files that are not whole yet.
-const fetching = "fetch-"
-
-// objectCache keeps copies of an object store's data files, which never
-// change. A query gets links into its own folder, so that a copy may be
-// dropped while it runs. Safe for concurrent use, also by several processes.
+// objectCache keeps what queries have read of an object store's data files,
+// which never change: files of the same size with holes, in which the footer
+// and the columns that were asked for are in their places. A hole can't be
+// mistaken for data: a column begins with a header that zeros are none of.
+//
+// A query gets links into its own folder, so that a file may be dropped while
+// it runs. Safe for concurrent use. What a process finds of former ones it
+// removes: which parts were there died with them.
 type objectCache struct {
 	dir   string
 	limit int64
+	run   string // the process's part of its files' names
 
-	mu sync.Mutex // one eviction at a time
+	once sync.Once
+	made error
+
+	mu    sync.Mutex
+	files map[string]*sparseFile // by path in the object store
+	clock int64                  // of use
+
+	fetched atomic.Int64 // bytes, ever
 }
 
 func newObjectCache(dir string, limit int64) *objectCache {
-	return &objectCache{dir: dir, limit: limit}
+	return &objectCache{dir: dir, limit: limit, run: fmt.Sprintf("-%d", os.Getpid()), files: map[string]*sparseFile{}}
 }
 
-// bring gives local paths, in dir, of an object store's files.
-func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, files []iceberg.DataFile) ([]string, error) {
+// open makes the folder and clears it of what other processes left. One that
+// still runs has its links, and reads again what it misses.
+func (c *objectCache) open() error {
+	c.once.Do(func() {
+		if c.made = os.MkdirAll(c.dir, 0o700); c.made != nil {
+			c.made = fmt.Errorf("make cache: %w", c.made)
+			return
+		}
+		entries, err := os.ReadDir(c.dir)
+		if err != nil {
+			c.made = fmt.Errorf("read cache: %w", err)
+			return
+		}
+		for _, e := range entries {
+			if !strings.Contains(e.Name(), c.run+".") {
+				c.made = errors.Join(c.made, ignoreGone(os.Remove(filepath.Join(c.dir, e.Name()))))
+			}
+		}
+	})
+	return c.made
+}
+
+// bring gives local paths, in dir, of an object store's files, which hold at
+// least the columns that are wanted.
+func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, files []iceberg.DataFile, want wanted) ([]string, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make cache: %w", err)
+	if err := c.open(); err != nil {
+		return nil, err
 	}
 	fsys, err := t.FS(ctx)
 	if err != nil {
@@ -60,7 +90,7 @@ func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, fil
 	for range min(fetchers, len(files)) {
 		wg.Go(func() {
 			for i := range next {
-				paths[i], errs[i] = c.one(ctx, fsys, dir, files[i])
+				paths[i], errs[i] = c.one(ctx, fsys, dir, files[i], want)
 			}
 		})
 	}
@@ -75,40 +105,63 @@ func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, fil
 	return paths, c.evict()
 }
 
-// place is where the copy of a file is, if there is one.
-func (c *objectCache) place(path string) string {
-	name := sha256.Sum256([]byte(path))
-	return filepath.Join(c.dir, hex.EncodeToString(name[:16])+".parquet")
+// one links a file into dir, after what is wanted of it has been read.
+func (c *objectCache) one(ctx context.Context, fsys iceio.IO, dir string, f iceberg.DataFile, want wanted) (string, error) {
+	for try := 0; ; try++ {
+		s := c.file(f)
+		link := filepath.Join(dir, filepath.Base(s.path))
+		err := s.fill(ctx, fsys, want, &c.fetched)
+		if err == nil {
+			err = os.Link(s.path, link)
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return link, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try > 2 {
+			return "", fmt.Errorf("read %s: %w", f.FilePath(), err)
+		}
+		c.forget(f.FilePath(), s) // somebody removed it
+	}
 }
 
-// drop removes the copy of a file.
+// file gives the entry of a file and notes that it is used.
+func (c *objectCache) file(f iceberg.DataFile) *sparseFile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.files[f.FilePath()]
+	if s == nil {
+		s = &sparseFile{remote: f.FilePath(), size: f.FileSizeBytes(), path: c.place(f.FilePath())}
+		c.files[f.FilePath()] = s
+	}
+	c.clock++
+	s.used = c.clock
+	return s
+}
+
+func (c *objectCache) forget(path string, s *sparseFile) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files[path] == s {
+		delete(c.files, path)
+	}
+}
+
+// drop removes what is kept of a file.
 func (c *objectCache) drop(path string) error {
-	if err := ignoreGone(os.Remove(c.place(path))); err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.files[path]
+	delete(c.files, path)
+	if s == nil {
+		return nil
+	}
+	if err := ignoreGone(os.Remove(s.path)); err != nil {
 		return fmt.Errorf("shrink cache: %w", err)
 	}
 	return nil
 }
 
-// one links the copy of a file into dir, fetching it first if need be.
-func (c *objectCache) one(ctx context.Context, fsys iceio.IO, dir string, f iceberg.DataFile) (string, error) {
-	kept := c.place(f.FilePath())
-	link := filepath.Join(dir, filepath.Base(kept))
-	for try := 0; ; try++ {
-		err := os.Link(kept, link)
-		switch {
-		case err == nil:
-			now := time.Now() //nolint:forbidigo // file times are the machine's own
-			return link, ignoreGone(os.Chtimes(kept, now, now))
-		case !errors.Is(err, fs.ErrNotExist) || try > 2:
-			return "", fmt.Errorf("use cached %s: %w", f.FilePath(), err)
-		}
-		if err := c.fetch(ctx, fsys, f, kept); err != nil {
-			return "", fmt.Errorf("fetch %s: %w", f.FilePath(), err)
-		}
-	}
-}
-
-// ignoreGone drops the error of a file that was evicted in between.
+// ignoreGone drops the error of a file that was removed in between.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -116,72 +169,25 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// fetch copies a file from the object store and puts it in place whole.
-func (c *objectCache) fetch(ctx context.Context, fsys iceio.IO, f iceberg.DataFile, kept string) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	from, err := fsys.Open(f.FilePath())
-	if err != nil {
-		return err
-	}
-	to, err := os.CreateTemp(c.dir, fetching)
-	if err != nil {
-		return errors.Join(err, from.Close())
-	}
-	n, err := io.Copy(to, readerOf(ctx, from))
-	if err = errors.Join(err, from.Close(), to.Close()); err == nil && n != f.FileSizeBytes() {
-		err = fmt.Errorf("got %d bytes, the table says %d", n, f.FileSizeBytes())
-	}
-	if err == nil {
-		err = os.Rename(to.Name(), kept)
-	}
-	if err != nil {
-		return errors.Join(err, ignoreGone(os.Remove(to.Name())))
-	}
-	return nil
-}
-
-// readerOf stops reading when ctx ends.
-func readerOf(ctx context.Context, r io.Reader) io.Reader { return ctxReader{ctx, r} }
-
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := context.Cause(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// evict removes the copies that were used longest ago, down to the limit.
+// evict removes the files that were used longest ago, down to the limit.
 func (c *objectCache) evict() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	entries, err := os.ReadDir(c.dir)
-	if err != nil {
-		return fmt.Errorf("read cache: %w", err)
-	}
-	var infos []fs.FileInfo
+	all := make([]*sparseFile, 0, len(c.files))
 	total := int64(0)
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && !strings.HasPrefix(e.Name(), fetching) {
-			infos = append(infos, info)
-			total += info.Size()
-		}
+	for _, s := range c.files {
+		all = append(all, s)
+		total += s.held.Load()
 	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return cmp.Compare(a.ModTime().UnixNano(), b.ModTime().UnixNano()) })
-	for _, info := range infos {
+	slices.SortFunc(all, func(a, b *sparseFile) int { return cmp.Compare(a.used, b.used) })
+	c.mu.Unlock()
+	for _, s := range all {
 		if total <= c.limit {
 			break
 		}
-		if err := ignoreGone(os.Remove(filepath.Join(c.dir, info.Name()))); err != nil {
-			return fmt.Errorf("shrink cache: %w", err)
+		if err := c.drop(s.remote); err != nil {
+			return err
 		}
-		total -= info.Size()
+		total -= s.held.Load()
 	}
 	return nil
 }

@@ -13,43 +13,45 @@ import (
 )
 
 // plan lists, for every table, the files that a query of tenant may read. What
-// is not yet committed is written to files in dir.
-func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) ([]wire.Table, error) {
+// is not yet committed is written to files in dir. Of files in an object store
+// only the columns that read names are there; partly says that some are not.
+func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts QueryOptions) (tables []wire.Table, partly bool, err error) {
 	// The tail is taken before the tables are loaded: what is committed in
 	// between is in both, and the table's log range tells which rows those are.
 	var tail map[string][]tailBatch
 	if !opts.CommittedOnly && opts.AsOf.IsZero() {
-		var err error
 		if tail, err = l.uncommitted(ctx); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	var tables []wire.Table
 	for _, one := range l.layouts {
 		t, err := l.load(ctx, one.name)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		out := wire.Table{Name: one.name}
 		for _, f := range t.Schema().Fields() {
 			name, err := duckType(f.Type)
 			if err != nil {
-				return nil, fmt.Errorf("column %s.%s: %w", one.name, f.Name, err)
+				return nil, false, fmt.Errorf("column %s.%s: %w", one.name, f.Name, err)
 			}
 			out.Columns = append(out.Columns, wire.Column{ID: f.ID, Name: f.Name, Type: name})
 		}
-		if out.Files, err = l.planFiles(ctx, t, dir, tenant, opts); err != nil {
-			return nil, err
+		want := read.of(one.name, t.Schema())
+		remote := false
+		if out.Files, remote, err = l.planFiles(ctx, t, dir, tenant, want, opts); err != nil {
+			return nil, false, err
 		}
+		partly = partly || remote && want.partly(t.Schema())
 		for i, b := range tail[one.name] {
 			through, err := committedThrough(t, b.key)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", one.name, i))
 			wrote, err := one.writeTail(ctx, path, tenant, b, through)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			if wrote {
 				out.Files = append(out.Files, path)
@@ -57,14 +59,14 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, opts QueryOptions) 
 		}
 		tables = append(tables, out)
 	}
-	return tables, nil
+	return tables, partly, nil
 }
 
-// planFiles lists the data files of a tenant. Those of an object store are
-// brought into dir.
-func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string, opts QueryOptions) ([]string, error) {
+// planFiles lists the data files of a tenant. What is wanted of those of an
+// object store, if there are any, is brought into dir.
+func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string, want wanted, opts QueryOptions) (files []string, some bool, err error) {
 	if t.CurrentSnapshot() == nil {
-		return nil, nil
+		return nil, false, nil
 	}
 	var scan []table.ScanOption
 	if tenant != "" {
@@ -72,15 +74,14 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 	}
 	if !opts.AsOf.IsZero() {
 		if !existed(t, opts.AsOf.UnixMilli()) {
-			return nil, nil
+			return nil, false, nil
 		}
 		scan = append(scan, table.WithSnapshotAsOf(opts.AsOf.UnixMilli()))
 	}
 	tasks, err := t.Scan(scan...).PlanFiles(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("plan %s: %w", t.Identifier()[1], err)
+		return nil, false, fmt.Errorf("plan %s: %w", t.Identifier()[1], err)
 	}
-	var files []string
 	var remote []iceberg.DataFile
 	seen := map[string]bool{}
 	for _, task := range tasks {
@@ -89,11 +90,11 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 		}
 		seen[task.File.FilePath()] = true
 		if len(task.DeleteFiles)+len(task.EqualityDeleteFiles)+len(task.DeletionVectorFiles) > 0 {
-			return nil, errors.New("the table has delete files, which queries here can't apply; compact it first")
+			return nil, false, errors.New("the table has delete files, which queries here can't apply; compact it first")
 		}
 		// The partition says whose file it is; the plan is not trusted alone.
 		if owner, ok := task.File.Partition()[partitionTenantID].(string); tenant != "" && (!ok || owner != tenant) {
-			return nil, fmt.Errorf("plan of tenant %s holds file %s of another", tenant, task.File.FilePath())
+			return nil, false, fmt.Errorf("plan of tenant %s holds file %s of another", tenant, task.File.FilePath())
 		}
 		if !inFolder(task.File.FilePath()) {
 			remote = append(remote, task.File)
@@ -101,12 +102,12 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 		}
 		path, err := localPath(task.File.FilePath())
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		files = append(files, path)
 	}
-	copies, err := l.cache.bring(ctx, t, dir, remote)
-	return append(files, copies...), err
+	copies, err := l.cache.bring(ctx, t, dir, remote, want)
+	return append(files, copies...), len(remote) > 0, err
 }
 
 // existed says whether the table had a snapshot at a time.

@@ -35,6 +35,8 @@ type QueryOptions struct {
 type QueryError struct {
 	Code    string // one of the Code constants
 	Message string
+
+	ran bool // it was a query, and failed while it ran
 }
 
 func (e *QueryError) Error() string { return e.Message }
@@ -61,7 +63,7 @@ const (
 // of the query is a *[QueryError]. Close the rows after use.
 func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions) (*Rows, error) {
 	if tenant != "" && !headlessly.ValidTenant(tenant) {
-		return nil, &QueryError{CodeInvalid, fmt.Sprintf("tenant %q is not a tenant name", tenant)}
+		return nil, &QueryError{Code: CodeInvalid, Message: fmt.Sprintf("tenant %q is not a tenant name", tenant)}
 	}
 	limits := l.cfg.Query
 	if opts.Timeout > 0 {
@@ -70,7 +72,7 @@ func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions)
 	if opts.MaxRows > 0 {
 		limits.MaxRows = min(limits.MaxRows, opts.MaxRows)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limits.Timeout, &QueryError{CodeTimeout, fmt.Sprintf("query took longer than %s", limits.Timeout)})
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.Timeout, &QueryError{Code: CodeTimeout, Message: fmt.Sprintf("query took longer than %s", limits.Timeout)})
 	defer cancel()
 	select {
 	case l.slots <- struct{}{}:
@@ -103,12 +105,46 @@ func (l *Lake) queryDir() (string, error) {
 }
 
 func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryLimits, opts QueryOptions) (*Rows, error) {
-	tables, err := l.plan(ctx, dir, tenant, opts)
+	done, result, partly, err := l.attempt(ctx, dir, tenant, sql, readsOf(sql), limits, opts)
+	var bad *QueryError
+	if partly && errors.As(err, &bad) && bad.ran {
+		// It may have needed a column that its text does not name.
+		l.cfg.Logger.Info("lakehouse_query_reads_whole_files", "error", bad.Code)
+		if err = emptied(dir); err == nil {
+			done, result, _, err = l.attempt(ctx, dir, tenant, sql, everything(), limits, opts)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openRows(dir, result, done, limits.MaxRows)
+}
+
+// planTries is how often a query is planned, beyond the tries of the object
+// store's client.
+const planTries = 3
+
+func emptied(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
+}
+
+// attempt plans a query and runs it over what read names of the tables.
+func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads, limits QueryLimits, opts QueryOptions) (done *wire.Done, result string, partly bool, err error) {
+	tables, partly, err := l.plan(ctx, dir, tenant, read, opts)
+	for try := 1; err != nil && context.Cause(ctx) == nil && try < planTries; try++ { // an object store has its moments
+		if err := emptied(dir); err != nil {
+			return nil, "", false, err
+		}
+		tables, partly, err = l.plan(ctx, dir, tenant, read, opts)
+	}
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
-			return nil, cause
+			return nil, "", false, cause
 		}
-		return nil, err
+		return nil, "", false, err
 	}
 	req := wire.Request{
 		Tables: tables, Views: views(), SQL: sql, Args: opts.Args,
@@ -118,9 +154,6 @@ func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryL
 			Threads: limits.Threads, CPUSeconds: int64(limits.Timeout.Seconds())*int64(limits.Threads) + 1,
 		},
 	}
-	done, err := l.work(ctx, req, opts.Progress)
-	if err != nil {
-		return nil, err
-	}
-	return openRows(dir, req.Result, done, limits.MaxRows)
+	done, err = l.work(ctx, req, opts.Progress)
+	return done, req.Result, partly, err
 }

@@ -65,12 +65,12 @@ func (l *Lake) work(ctx context.Context, req wire.Request, progress func(float64
 	}
 	switch {
 	case last.Error != nil:
-		return nil, &QueryError{last.Error.Code, last.Error.Message}
+		return nil, &QueryError{Code: last.Error.Code, Message: last.Error.Message, ran: last.Error.Ran}
 	case last.Done != nil && waitErr == nil:
 		return last.Done, nil
 	}
 	l.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, waitErr), "stderr", noise.String())
-	return nil, &QueryError{CodeWorker, "query needed more memory, time or disk than it may have, and was stopped"}
+	return nil, &QueryError{Code: CodeWorker, Message: "query needed more memory, time or disk than it may have, and was stopped"}
 }
 
 // replies reads the worker's lines and gives the last.

@@ -57,6 +57,7 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 	}
 	if err != nil {
 		fault := classify(err)
+		fault.Ran = true
 		fault.Message = strings.ReplaceAll(fault.Message, filepath.Dir(req.Result)+string(filepath.Separator), "")
 		return nil, fault
 	}

@@ -71,6 +71,7 @@ const (
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	Ran     bool   `json:"ran,omitempty"` // the query was sound, and failed while it ran
 }
 
 // Done describes the finished result file. It holds one row more than
