@@ -122,7 +122,7 @@ func (s *Server) create(kind string, p Object) (Object, error) {
 		if !strings.HasPrefix(str(p["url"]), "http") {
 			return nil, invalid("url", "Invalid URL")
 		}
-		o := s.add(kind, Object{"url": p["url"], "enabled_events": p["enabled_events"], "status": "enabled", "api_version": p["api_version"]})
+		o := s.add(kind, Object{"url": p["url"], "enabled_events": p["enabled_events"], "status": "enabled", "api_version": p["api_version"], "connect": p["connect"]})
 		o["secret"] = fmt.Sprintf("whsec_%08d_standin", o["seq"])
 		return o, nil
 	}

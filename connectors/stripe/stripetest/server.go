@@ -88,6 +88,9 @@ func New(clock func() time.Time) *Server {
 	}
 }
 
+// TestMode makes it an account in test mode, before anything is in it.
+func (s *Server) TestMode() { s.Do(func(s *Server) { s.live = false }) }
+
 // Do changes the stand-in while it serves.
 func (s *Server) Do(f func(s *Server)) {
 	s.mu.Lock()
@@ -426,6 +429,9 @@ func (s *Server) add(kind string, o Object) Object {
 	k := kinds()[kind]
 	if o["id"] == nil {
 		o["id"] = fmt.Sprintf("%s%08d", k[0], s.seq)
+		if !s.live { // ids are of one mode
+			o["id"] = fmt.Sprintf("%stest%08d", k[0], s.seq)
+		}
 	}
 	o["object"], o["seq"], o["livemode"] = k[1], s.seq, s.live
 	if o["created"] == nil {

@@ -46,6 +46,20 @@ func (s *Server) sign(body []byte, secret string) string {
 	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: secret, Timestamp: s.clock()}).Header
 }
 
+// Signed is a webhook of an event that a test has written, for the first
+// endpoint.
+func (s *Server) Signed(event Object) (d Delivery) {
+	body, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // the test's own
+	}
+	s.Do(func(s *Server) {
+		ep := s.objects[s.lists["webhook_endpoints"][0]]
+		d = Delivery{URL: str(ep["url"]), Body: body, Event: str(event["id"]), Signature: s.sign(body, str(ep["secret"]))}
+	})
+	return d
+}
+
 func wants(endpoint Object, typ string) bool {
 	list, _ := endpoint["enabled_events"].([]any)
 	for _, e := range list {
