@@ -28,6 +28,7 @@ type compiler struct {
 	past  bool // over events, which have no columns for fields
 	args  []any
 	terms int
+	few   bool // the filter names the values of a unique field
 }
 
 // where compiles a filter object.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,8 +175,24 @@ func compileQuery(t *Type, q *Query) (c *compiler, keys []sortKey, where string,
 		return nil, nil, "", badFilter("", "the filter: %v", err)
 	}
 	m, _ := filter.(map[string]any)
+	c.few = !c.past && slices.ContainsFunc(slices.Collect(maps.Keys(m)), func(name string) bool { return picks(t.Field(name), m[name]) })
 	where, err = c.where(m, 1)
 	return c, keys, where, err
+}
+
+// picks says whether a condition leaves as many entities as it names values.
+func picks(f *Field, v any) bool {
+	if f == nil || !f.Unique {
+		return false
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		_, text := v.(string)
+		return text
+	}
+	_, in := m["$in"]
+	_, eq := m["$eq"].(string)
+	return in || eq
 }
 
 func (c *compiler) sortKeys(sort []string) ([]sortKey, error) {
@@ -229,15 +246,19 @@ type extra struct {
 // columns come first in c.args.
 func (c *compiler) orderBy(keys []sortKey) (order string, selected extra) {
 	var parts []string
+	plus := ""
+	if c.few { // or SQLite walks through all entities in the order that is wanted
+		plus = "+"
+	}
 	for _, k := range keys {
 		before := len(c.args)
 		selected.sql += ", " + c.value(k.operand)
 		selected.args = append(selected.args, c.args[before:]...)
 	}
 	for _, k := range keys {
-		parts = append(parts, c.value(k.operand)+direction(k.desc))
+		parts = append(parts, plus+c.value(k.operand)+direction(k.desc))
 	}
-	return strings.Join(append(parts, c.id()+direction(keys[len(keys)-1].desc)), ", "), selected
+	return strings.Join(append(parts, plus+c.id()+direction(keys[len(keys)-1].desc)), ", "), selected
 }
 
 func (c *compiler) id() string {
