@@ -27,10 +27,10 @@ type Attempt struct {
 	Tenant      string        `json:"tenant"`
 	Destination string        `json:"destination"`
 	Integration string        `json:"integration,omitempty"` // the $id of the one that named the destination
-	MessageID   string        `json:"messageId"`
-	Event       string        `json:"event"` // name or type
-	LogSeq      int64         `json:"logSeq"`
-	Try         int           `json:"try"` // 1 for the first
+	MessageID   string        `json:"messageId"`             // of the event; evt_… of an entity's
+	Event       string        `json:"event"`                 // name or type
+	LogSeq      int64         `json:"logSeq"`                // the event's place in its log
+	Try         int           `json:"try"`                   // 1 for the first
 	Outcome     string        `json:"outcome"`
 	Status      int           `json:"status,omitempty"` // HTTP status, 0 without an answer
 	Note        string        `json:"note,omitempty"`   // excerpt of the answer

@@ -27,10 +27,10 @@ const (
 	recordTries = 5
 )
 
-// recorder appends attempts to the log, many at a time and never on the way of
+// Recorder appends attempts to the log, many at a time and never on the way of
 // a delivery. A log that is full or has failed loses the note, not the event:
 // the cursor goes on, or the full log could never be trimmed.
-type recorder struct {
+type Recorder struct {
 	log     headlessly.Appender
 	logger  *slog.Logger
 	rand    func() float64
@@ -43,15 +43,22 @@ type recorder struct {
 	full chan struct{}
 }
 
-func newRecorder(c *Config) *recorder {
-	point := c.Point
-	if point == nil {
-		point = func(string) {}
+func newRecorder(c *Config) *Recorder {
+	r := NewRecorder(c.Deliveries, c.Logger, c.Rand)
+	if c.Point != nil {
+		r.point = c.Point
 	}
-	return &recorder{log: c.Deliveries, logger: c.Logger, rand: c.Rand, point: point, full: make(chan struct{}, 1)}
+	return r
 }
 
-func (r *recorder) add(list []Attempt) {
+// NewRecorder makes a recorder for log; nil has nothing recorded. The router has
+// one of its own: another is for who delivers beside it.
+func NewRecorder(log headlessly.Appender, logger *slog.Logger, rand func() float64) *Recorder {
+	return &Recorder{log: log, logger: logger, rand: rand, point: func(string) {}, full: make(chan struct{}, 1)}
+}
+
+// Add takes attempts, which are the recorder's from then on. It does not block.
+func (r *Recorder) Add(list []Attempt) {
 	if r.log == nil || len(list) == 0 {
 		return
 	}
@@ -69,8 +76,9 @@ func (r *recorder) add(list []Attempt) {
 	}
 }
 
-// run flushes now and then until stop is closed, and a last time.
-func (r *recorder) run(ctx context.Context, stop <-chan struct{}) {
+// Run appends what was added now and then until stop is closed, and a last
+// time.
+func (r *Recorder) Run(ctx context.Context, stop <-chan struct{}) {
 	if r.log == nil {
 		return
 	}
@@ -90,7 +98,7 @@ func (r *recorder) run(ctx context.Context, stop <-chan struct{}) {
 
 // flush returns when every attempt added before is in the log or counted as
 // lost.
-func (r *recorder) flush(ctx context.Context) {
+func (r *Recorder) flush(ctx context.Context) {
 	if r.log == nil {
 		return
 	}
@@ -107,7 +115,7 @@ func (r *recorder) flush(ctx context.Context) {
 	}
 }
 
-func (r *recorder) append(ctx context.Context, list []Attempt) {
+func (r *Recorder) append(ctx context.Context, list []Attempt) {
 	records := make([]headlessly.Record, 0, len(list))
 	buf := make([]byte, 0, 256*len(list))
 	for i := range list {
@@ -139,6 +147,9 @@ func (a *Attempt) delivery() headlessly.Delivery {
 	name = append(append(name, a.Tenant...), 0)
 	name = append(append(name, a.Destination...), 0)
 	name = append(append(name, a.MessageID...), 0)
+	if a.Integration != "" {
+		name = append(append(name, a.Integration...), 0)
+	}
 	name = strconv.AppendInt(append(strconv.AppendInt(name, int64(a.Try), 10), 0), a.At.UnixNano(), 10)
 	return headlessly.Delivery{
 		ID: uuid.NewSHA1(uuid.NameSpaceOID, name).String(), Tenant: a.Tenant, Destination: a.Destination, Integration: a.Integration,

@@ -18,7 +18,7 @@ type Router struct {
 	budget   budget
 	slots    *slots
 	parker   *parker
-	recorder *recorder
+	recorder *Recorder
 	frames   *frames
 	work     context.Context // of requests; outlives Run's by the grace period
 	calls    sync.WaitGroup
@@ -83,7 +83,7 @@ func (r *Router) Run(ctx context.Context) error {
 	disk.Go(func() { r.parker.run(work) })
 	stop := make(chan struct{})
 	commits.Go(func() { r.commit(work, stop, done) })
-	commits.Go(func() { r.recorder.run(work, stop) })
+	commits.Go(func() { r.recorder.Run(work, stop) })
 	parts.Go(func() { r.read(ctx, done+1) })
 	parts.Go(func() { r.sweep(ctx) })
 	parts.Go(func() { r.retry.run(ctx) })

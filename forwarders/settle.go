@@ -55,7 +55,7 @@ func (l *lane) settle(batch []*job, results []Result, limits Limits, start time.
 		}
 	}
 	l.count.attempted(int64(len(attempts)), again, lastError)
-	l.r.recorder.add(attempts)
+	l.r.recorder.Add(attempts)
 	if c.Attempts != nil && len(attempts) > 0 {
 		c.Attempts(attempts)
 	}

@@ -18,7 +18,7 @@ const clockFormat = "2006-01-02 15:04:05.000"
 
 func deliveriesCommand(stdio IO) *cobra.Command {
 	var t target
-	var destination, outcome, since, until string
+	var destination, integration, outcome, since, until string
 	var limit int
 	var raw bool
 	c := &cobra.Command{
@@ -27,6 +27,7 @@ func deliveriesCommand(stdio IO) *cobra.Command {
 		Long: `Show attempts at destinations and what came of them, newest first. They are rows of
 the table deliveries: headlessly sql "select destination, outcome, count(*) from deliveries group by all".`,
 		Example: `  headlessly deliveries --destination sentry --outcome dead
+  headlessly deliveries --destination webhook --integration integration_hV6nRxWm
   headlessly deliveries --since 1h --json`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -34,7 +35,7 @@ the table deliveries: headlessly sql "select destination, outcome, count(*) from
 				return err
 			}
 			q := url.Values{"limit": {strconv.Itoa(limit)}}
-			for k, v := range map[string]string{"destination": destination, "outcome": outcome, "since": since, "until": until} {
+			for k, v := range map[string]string{"destination": destination, "integration": integration, "outcome": outcome, "since": since, "until": until} {
 				if v != "" {
 					q.Set(k, v)
 				}
@@ -62,7 +63,8 @@ the table deliveries: headlessly sql "select destination, outcome, count(*) from
 		},
 	}
 	t.flags(c)
-	c.Flags().StringVar(&destination, "destination", "", "only this one: ga4, sentry, posthog, http")
+	c.Flags().StringVar(&destination, "destination", "", "only this one: ga4, sentry, posthog, http, webhook, slack")
+	c.Flags().StringVar(&integration, "integration", "", "only those of this webhook or Slack channel: its $id")
 	c.Flags().StringVar(&outcome, "outcome", "", "only these: delivered, skipped, retry, dead, unknown")
 	c.Flags().StringVar(&since, "since", "", "from a time, a date or a span before now (90m, 36h, 7d) on")
 	c.Flags().StringVar(&until, "until", "", "until then")

@@ -20,8 +20,8 @@ const maxWebhook = 16 << 20
 
 // webhookCommand is what receivers of webhooks need at hand.
 func webhookCommand(stdio IO) *cobra.Command {
-	c := &cobra.Command{Use: "webhook", Short: "look after webhooks: verify a signature"}
-	c.AddCommand(webhookVerify(stdio))
+	c := &cobra.Command{Use: "webhook", Short: "look after webhooks: deliveries, test, replay, verify a signature"}
+	c.AddCommand(webhookDeliveries(stdio), webhookTest(stdio), webhookReplay(stdio), webhookVerify(stdio))
 	return c
 }
 

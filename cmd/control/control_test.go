@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/control"
@@ -20,7 +22,10 @@ import (
 	"github.com/headlessly/headlessly/connectors/analytics"
 	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/lifecycle"
+	"github.com/headlessly/headlessly/connectors/outbox/outboxtest"
+	"github.com/headlessly/headlessly/connectors/slack"
 	"github.com/headlessly/headlessly/connectors/store"
+	"github.com/headlessly/headlessly/connectors/webhook"
 )
 
 const canary = "c4nary-credential"
@@ -65,8 +70,25 @@ func openGraph(t testing.TB, dir string) *graph.Store {
 	return g
 }
 
-// openConnections connects integrations of the provider analytics.
-func openConnections(t testing.TB, s *store.Store, g *graph.Store) *analytics.Connector {
+// openBox opens an outbox that runs until the test ends, with what stands on it.
+func openBox(t testing.TB, g *graph.Store) *control.Webhooks {
+	t.Helper()
+	box, stop := outboxtest.Open(t, g, t.TempDir(), headlessly.SystemClock, time.After)
+	t.Cleanup(stop)
+	check := func(ctx context.Context, url string) error {
+		if strings.Contains(url, "10.0.0.1") {
+			return errors.New("is not on the public internet")
+		}
+		return ctx.Err()
+	}
+	return &control.Webhooks{Box: box, Webhook: webhook.New(box, check), Slack: slack.New(box, check), Inbound: func(tenant, id string) string {
+		return "https://headless.ly/~" + tenant + "/in/webhook/" + id
+	}}
+}
+
+// openConnections connects integrations of the providers analytics, webhook and
+// slack.
+func openConnections(t testing.TB, s *store.Store, g *graph.Store, w *control.Webhooks) *analytics.Connector {
 	t.Helper()
 	a := analytics.New(func(d headlessly.Destinations) error {
 		if d.HTTP != nil && d.HTTP.Batch > 1 && d.HTTP.Body != "" {
@@ -75,7 +97,7 @@ func openConnections(t testing.TB, s *store.Store, g *graph.Store) *analytics.Co
 		return nil
 	})
 	cfg := lifecycle.Default()
-	cfg.Graph, cfg.Store, cfg.Registry, cfg.Client, cfg.PublicURL = g, s, connectors.Registry{a}, http.DefaultClient, "https://headless.ly"
+	cfg.Graph, cfg.Store, cfg.Registry, cfg.Client, cfg.PublicURL = g, s, connectors.Registry{a, w.Webhook, w.Slack}, http.DefaultClient, "https://headless.ly"
 	c, err := lifecycle.Open(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -119,9 +141,10 @@ func start(t testing.TB) *plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(keys.Close)
-	p.analytics = openConnections(t, p.store, p.graph)
+	w := openBox(t, p.graph)
+	p.analytics = openConnections(t, p.store, p.graph, w)
 	h := control.New(control.Config{
-		Store: p.store, Graph: p.graph, PublicURL: "https://headless.ly", Ready: func() error { return nil },
+		Store: p.store, Graph: p.graph, Webhooks: w, PublicURL: "https://headless.ly", Ready: func() error { return nil },
 		Logger: slog.New(slog.NewTextHandler(p.logs, nil)),
 		SQL: func(_ context.Context, tenant string, q control.Query, w io.Writer) error {
 			if q.SQL == "bad" {
@@ -184,7 +207,7 @@ func TestConnectMergesSurvivesARestartAndNeverShowsACredential(t *testing.T) {
 	if list["total"] != 1.0 {
 		t.Errorf("find Active: got %s", raw3)
 	}
-	d, version := openConnections(t, open(t, p.dir), p.graph).Destinations("acme")
+	d, version := openConnections(t, open(t, p.dir), p.graph, openBox(t, p.graph)).Destinations("acme")
 	if version == 0 || d.GA == nil || d.GA.MeasurementID != "G-NEW1234567" || d.Sentry == nil || d.Sentry.DSN.Reveal() != "https://"+canary+"@o1.ingest.sentry.io/42" || d.PostHog == nil {
 		t.Errorf("after a restart: got %+v", d)
 	}

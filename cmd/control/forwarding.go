@@ -30,9 +30,9 @@ var ErrNoEvent = errors.New("no such event")
 
 // DeliveryFilter chooses attempts; what is empty does not restrict.
 type DeliveryFilter struct {
-	Destination, Outcome, MessageID string
-	Since, Until                    time.Time
-	Limit                           int
+	Destination, Integration, Outcome, MessageID string
+	Since, Until                                 time.Time
+	Limit                                        int
 }
 
 const (
@@ -74,7 +74,7 @@ func (p *Plane) replayRoutes(c call, parts []string) {
 
 func (p *Plane) deliveries(c call) {
 	q := c.r.URL.Query()
-	f := DeliveryFilter{Destination: q.Get("destination"), Outcome: q.Get("outcome"), MessageID: q.Get("messageId"), Limit: defaultDeliveries}
+	f := DeliveryFilter{Destination: q.Get("destination"), Integration: q.Get("integration"), Outcome: q.Get("outcome"), MessageID: q.Get("messageId"), Limit: defaultDeliveries}
 	var errs []error
 	for name, dst := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
 		if err := instant(dst, name, q.Get(name), p.cfg.Clock()); err != nil {

@@ -15,6 +15,8 @@ func TestEveryRouteAsksForItsKey(t *testing.T) {
 	p := start(t)
 	_, ada, _ := p.call(t, p.secret, "POST", "/~acme/Contact", `{"name":"Ada"}`)
 	id := ada["$id"].(string)
+	_, hook, _ := p.call(t, p.secret, "POST", "/~acme/webhooks", `{"url":"https://example.com/hook","events":["Ticket.*"]}`)
+	at := "/~acme/webhooks/" + hook["integration"].(map[string]any)["$id"].(string)
 	gone, value, err := p.store.CreateKey(context.Background(), "acme", headlessly.KeySecret)
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +33,9 @@ func TestEveryRouteAsksForItsKey(t *testing.T) {
 		"GET /~acme/events": 200, "GET /~acme/events/stream?after=x": 400, "GET /~acme/events/ws": 426, "POST /~acme/batch": 400,
 		"GET /~acme/export": 200, "POST /~acme/import": 200, "GET /~acme/keys": 200, "GET /~acme/keys/apikey_aaaaaaaa": 404, "POST /~acme/keys/apikey_aaaaaaaa/rotate": 404,
 		"POST /~acme/keys/apikey_aaaaaaaa/revoke": 404, "GET /~acme/ApiKey": 200, "POST /~acme/ApiKey": 400, "GET /~acme/status": 200, "POST /~acme/sql": 400, "GET /~acme/openapi.json": 200,
+		"GET /~acme/webhooks": 200, "POST /~acme/webhooks": 400, "GET " + at: 200, "PUT " + at: 400, "PATCH " + at: 400, "DELETE /~acme/webhooks/integration_aaaaaaaa": 404,
+		"GET " + at + "/deliveries": 200, "GET " + at + "/deliveries/evt_aaaaaaaa": 404, "POST " + at + "/deliveries/evt_aaaaaaaa/replay": 404, "GET " + at + "/secret": 200,
+		"POST " + at + "/rotate": 200, "POST /~acme/webhooks/integration_aaaaaaaa/test": 404, "POST " + at + "/replay": 202, "POST " + at + "/nothing": 404, "PUT /~acme/webhooks": 405,
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		for name, key := range keys {

@@ -140,7 +140,7 @@ func (f *forwarding) fromDead(ctx context.Context, r replays.Request, _ int64) (
 // Deliveries implements control.Forwarding.
 func (f *forwarding) Deliveries(ctx context.Context, tenant string, d control.DeliveryFilter) ([]forwarders.Attempt, error) {
 	where := []string{between(`"at"`, d.Since, d.Until)}
-	for column, v := range map[string]string{"destination": d.Destination, "outcome": d.Outcome, "message_id": d.MessageID} {
+	for column, v := range map[string]string{"destination": d.Destination, "integration": d.Integration, "outcome": d.Outcome, "message_id": d.MessageID} {
 		if v != "" {
 			where = append(where, column+" = "+literal(v))
 		}

@@ -77,6 +77,7 @@ type Gateway struct {
 	analytics    *analytics.Connector
 	connected    *lifecycle.Connections
 	outbox       *outbox.Box
+	notes        *forwarders.Recorder // of the outbox's attempts
 	webhooks     *webhook.Connector
 	slack        *slack.Connector
 	revenue      revenues
@@ -318,7 +319,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
 	wg.Go(func() { _ = g.forward.jobs.Run(readers) })
 	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
-	wg.Go(func() { g.keep(readers, "outbox", g.outbox.Run) })
+	wg.Go(func() { g.runOutbox(readers) })
 	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
 	wg.Go(func() { g.keep(readers, "snapshots", g.snapshots) })
 	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })

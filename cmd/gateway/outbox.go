@@ -3,16 +3,19 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/connectors/outbox"
 	"github.com/headlessly/headlessly/connectors/slack"
 	"github.com/headlessly/headlessly/connectors/webhook"
+	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/egress"
 )
 
@@ -24,12 +27,48 @@ const lookupTimeout = 5 * time.Second
 func (g *Gateway) openOutbox(ctx context.Context) (err error) {
 	c := outbox.Default(g.graph, filepath.Join(g.cfg.Data, "outbox"))
 	c.Logger = g.logger
+	g.notes = forwarders.NewRecorder(g.log, g.logger, rand.Float64)
+	c.Attempts = func(list []outbox.Attempt) { g.notes.Add(attemptsOf(list)) }
 	if g.outbox, err = outbox.Open(ctx, c); err != nil {
 		return err
 	}
 	g.onClose(func(context.Context) error { return g.outbox.Close() })
 	g.webhooks, g.slack = webhook.New(g.outbox, g.checkURL), slack.New(g.outbox, g.checkURL)
 	return nil
+}
+
+// runOutbox delivers until ctx ends, and has every attempt in the log then.
+func (g *Gateway) runOutbox(ctx context.Context) {
+	stop := make(chan struct{})
+	var noted sync.WaitGroup
+	noted.Go(func() { g.notes.Run(context.WithoutCancel(ctx), stop) })
+	g.keep(ctx, "outbox", g.outbox.Run)
+	close(stop)
+	noted.Wait()
+}
+
+// attemptsOf are rows of the deliveries table.
+func attemptsOf(list []outbox.Attempt) []forwarders.Attempt {
+	out := make([]forwarders.Attempt, 0, len(list))
+	for _, a := range list {
+		f := forwarders.Attempt{
+			At: a.At, Took: a.Took, Tenant: a.Tenant, Destination: a.Provider, Integration: a.Endpoint, MessageID: a.Event, Event: a.Name,
+			LogSeq: int64(a.Seq), Try: a.Number, Status: a.Status, Note: a.Note, Replay: a.Replay,
+		}
+		switch a.State {
+		case outbox.Delivered:
+			f.Outcome = forwarders.OutcomeDelivered
+		case outbox.Parked:
+			f.Outcome = forwarders.OutcomeDead
+		default:
+			f.Outcome = forwarders.OutcomeRetry
+		}
+		if a.Status == 0 { // nobody answered: the note is the fault
+			f.Note, f.Error = "", a.Note
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // webhookRoutes is what the control plane needs of them.

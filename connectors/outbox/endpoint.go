@@ -11,6 +11,7 @@ import (
 // Endpoint is where one integration's events go.
 type Endpoint struct {
 	Tenant, ID string
+	Provider   string   // "webhook": what its attempts are shown under
 	Events     []string // patterns, as in [graph.Match]
 	Sender     Sender
 	// From is the sequence of the graph behind which a new endpoint begins. It

@@ -34,6 +34,7 @@ type item struct {
 	seq      uint64
 	due      int64
 	attempts int
+	replays  int
 }
 
 // lane sends one endpoint's deliveries. Its queues belong to its goroutine,
@@ -273,8 +274,8 @@ func (l *lane) launch(items []item, s *stream) {
 }
 
 const (
-	loadFree    = `select seq, due, attempts from deliveries where endpoint = ? and state = 0 and in_order = 0 and due <= ? order by due, seq limit ?`
-	loadInOrder = `select seq, due, attempts from deliveries where endpoint = ? and state = 0 and in_order = 1 and ? >= 0 order by seq limit ?`
+	loadFree    = `select seq, due, attempts, replays from deliveries where endpoint = ? and state = 0 and in_order = 0 and due <= ? order by due, seq limit ?`
+	loadInOrder = `select seq, due, attempts, replays from deliveries where endpoint = ? and state = 0 and in_order = 1 and ? >= 0 order by seq limit ?`
 	nextFree    = `select coalesce(min(due), 0) from deliveries where endpoint = ? and state = 0 and in_order = 0 and due > ?`
 )
 
@@ -308,7 +309,7 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 	read := 0
 	for ; rows.Next(); read++ {
 		var i item
-		if err := rows.Scan(&i.seq, &i.due, &i.attempts); err != nil {
+		if err := rows.Scan(&i.seq, &i.due, &i.attempts, &i.replays); err != nil {
 			return err
 		}
 		if !before[i.seq] {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,6 +137,64 @@ func TestAnEndpointThatIsGoneKeepsItsEventsForAReplay(t *testing.T) {
 		t.Fatalf("got %d, %v; want 1 replayed", n, err)
 	}
 	r.counts(0, 3, 0)
+}
+
+func TestEveryAttemptIsTold(t *testing.T) {
+	var mu sync.Mutex
+	var told []outbox.Attempt
+	r := start(t, func(c *outbox.Config, e *outbox.Endpoint) {
+		e.Provider = "webhook"
+		c.Attempts = func(list []outbox.Attempt) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, list...)
+		}
+	})
+	r.to.answers(func(n int, _ []*graph.Happened) (outbox.Answer, error) {
+		switch n {
+		case 1:
+			return outbox.Answer{Status: 503, Note: "busy"}, errors.New("status 503")
+		case 2:
+			return outbox.Answer{Status: 429}, &headlessly.Temporary{After: 20 * time.Second, Throttled: true, Err: errors.New("status 429")}
+		case 3:
+			return outbox.Answer{}, &headlessly.Permanent{Err: errors.New("nobody is there")}
+		}
+		return outbox.Answer{Status: 200}, nil
+	})
+	wait := func(n int) {
+		t.Helper()
+		r.until("the attempt is told", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(told) == n
+		})
+	}
+	r.deals("one")
+	wait(1)
+	r.clock.Forward(time.Minute)
+	wait(2)
+	r.clock.Forward(time.Minute)
+	wait(3)
+	r.counts(0, 0, 1)
+	if _, err := r.ReplayRange(t.Context(), "acme", endpointID, outbox.Range{}); err != nil {
+		t.Fatal(err)
+	}
+	wait(4)
+	for i, want := range []outbox.Attempt{
+		{Number: 1, State: outbox.Pending, Status: 503, Note: "busy"},
+		{Number: 2, State: outbox.Pending, Status: 429, Note: "status 429"},
+		{Number: 2, State: outbox.Parked, Note: "nobody is there"},
+		{Number: 1, State: outbox.Delivered, Status: 200, Replay: true},
+	} {
+		got := told[i]
+		if got.Tenant != "acme" || got.Endpoint != endpointID || got.Name != "Deal.Created" || got.Seq == 0 || !strings.HasPrefix(got.Event, "evt_") || got.At.IsZero() {
+			t.Errorf("attempt %d: got %+v", i, got)
+		}
+		want.Tenant, want.Endpoint, want.Provider, want.Event, want.Name, want.Seq, want.At, want.Took = got.Tenant, got.Endpoint, "webhook", got.Event, got.Name, got.Seq, got.At, got.Took
+		if got != want {
+			t.Errorf("attempt %d: got %+v, want %+v", i, got, want)
+		}
+	}
 }
 
 func TestAThrottledEndpointIsHeldBackWithoutCountingAttempts(t *testing.T) {

@@ -24,8 +24,11 @@ const maxNote = 300
 // Attempt is one try at one delivery.
 type Attempt struct {
 	Tenant, Endpoint string
+	Provider         string // the endpoint's
 	Event, Name      string // evt_…, Deal.Closed
-	Number           int    // 1 for the first
+	Seq              uint64 // the event's place in the graph
+	Number           int    // 1 for the first; from the last replay on
+	Replay           bool   // asked for by hand
 	At               time.Time
 	Took             time.Duration
 	State            string // of the delivery after it: delivered, pending, parked
@@ -88,7 +91,7 @@ func (l *lane) send(ctx context.Context, s *stream, e Endpoint, items []item) {
 	if change != nil {
 		l.health(*change)
 	}
-	l.report(events, outcomes)
+	l.report(e, events, items, outcomes)
 }
 
 // safely turns a panic of a sender into an error.
@@ -254,12 +257,15 @@ func (l *lane) land(s *stream, items []item, slot bool) {
 	signal(l.wake)
 }
 
-func (l *lane) report(events []*graph.Happened, outcomes []outcome) {
+// report tells of the attempts. One that was throttled does not count, but it
+// was made.
+func (l *lane) report(e Endpoint, events []*graph.Happened, items []item, outcomes []outcome) {
 	list := make([]Attempt, 0, len(events))
 	for i, h := range events {
 		o := outcomes[i]
 		list = append(list, Attempt{
-			Tenant: l.tenant, Endpoint: l.id, Event: h.Event.ID, Name: h.Event.Name, Number: o.attempts, At: o.at, Took: o.took,
+			Tenant: l.tenant, Endpoint: l.id, Provider: e.Provider, Event: h.Event.ID, Name: h.Event.Name, Seq: items[i].seq,
+			Number: items[i].attempts + 1, Replay: items[i].replays > 0, At: o.at, Took: o.took,
 			State: stateNames[o.state], Status: o.answer.Status, Note: o.answer.Note,
 		})
 	}

@@ -117,7 +117,7 @@ func (c *Connector) address(ctx context.Context, l *connectors.Link) error {
 func endpoint(l *connectors.Link) (outbox.Endpoint, *sender, error) {
 	s := &sender{hook: l.Secrets["webhook"], client: l.Client, clock: l.Clock}
 	e := outbox.Endpoint{
-		Tenant: l.Tenant, ID: l.ID, Events: l.List("events"), Sender: s,
+		Tenant: l.Tenant, ID: l.ID, Provider: Provider, Events: l.List("events"), Sender: s,
 		// One a second by Slack's rules, and a little slower, for the network
 		// does not keep distances; what gathers goes into one message.
 		PerSecond: 0.9, InFlight: 1, Batch: atOnce,

@@ -77,7 +77,7 @@ func word(s string) bool {
 
 // endpoint reads an integration's settings.
 func endpoint(l *connectors.Link) (outbox.Endpoint, *sender, error) {
-	e := outbox.Endpoint{Tenant: l.Tenant, ID: l.ID}
+	e := outbox.Endpoint{Tenant: l.Tenant, ID: l.ID, Provider: Provider}
 	var errs []error
 	read := func(field string, most float64) float64 {
 		n, err := number(l, field, most)
