@@ -17,3 +17,8 @@ export const uuid7 = (ms: number): string => {
     () => digits[++i] || ((random[i] as number) & 15).toString(16),
   )
 }
+
+/** The name of the time zone. Intl loads its tables to tell it, for tens of milliseconds; Temporal knows. */
+export const timeZone = (): string =>
+  (window as { Temporal?: { Now: { timeZoneId(): string } } }).Temporal?.Now.timeZoneId() ||
+  Intl.DateTimeFormat().resolvedOptions().timeZone

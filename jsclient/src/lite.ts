@@ -1,5 +1,5 @@
 import { config, guard, on } from './core'
-import { uuid7 } from './ids'
+import { timeZone, uuid7 } from './ids'
 import { get, keysOf, set } from './store'
 import type { EventFields } from './types'
 
@@ -45,7 +45,7 @@ const allowed = (): boolean => {
   }
   const kept = get(key('c_'))
   return kept
-    ? /^"granted|analytics":(true|"granted)/.test(kept)
+    ? /^"g|analytics":(t|"g)/.test(kept)
     : !gpc && dnt !== '1' && (config.consent ?? 'granted') === 'granted'
 }
 
@@ -85,7 +85,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
     cookieless,
     library: { name: '@headlessly/js', version: VERSION },
     locale: navigator.language,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timezone: timeZone(),
     screen: { width: screen.width, height: screen.height },
     viewport: { width: innerWidth, height: innerHeight },
   }

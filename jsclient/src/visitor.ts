@@ -1,6 +1,6 @@
 import { config, guard } from './core'
 import { encode, parse } from './encode'
-import { uuid7 } from './ids'
+import { timeZone, uuid7 } from './ids'
 import { get, persist, set } from './store'
 import type { Properties } from './types'
 
@@ -26,7 +26,7 @@ export interface Visitor {
   /** first and last touch, and what the session came from */ f?: Touch
   l?: Touch
   c?: Touch
-  /** time zone, asked for once a session: the answer takes milliseconds */ z?: string
+  /** time zone, asked for once a session */ z?: string
 }
 
 let visitor: Visitor = {}
@@ -61,8 +61,7 @@ export const touch = (now: number, campaign?: Touch): boolean => {
   visitor.t = now
   if (other) change({ l: campaign, f: f || campaign })
   if (began) {
-    const { timeZone: z } = Intl.DateTimeFormat().resolvedOptions()
-    change({ s: uuid7(now), n: n + 1, c: campaign, z })
+    change({ s: uuid7(now), n: n + 1, c: campaign, z: timeZone() })
   } else if (Math.abs(now - saved) > Limit.Touch) change({})
   return began
 }

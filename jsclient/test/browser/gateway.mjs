@@ -147,19 +147,30 @@ export const startProxy = async (gateway) => {
   return proxy
 }
 
+/** Ports of sites: one that is closed may be given out again, with the other case's storage and rows. */
+const taken = new Set()
+
 /** A site on a port, and so a storage, of its own: pages by path. */
 export const startPages = async (pages) => {
-  const server = createServer((request, response) => {
+  const answer = (request, response) => {
     const { pathname } = new URL(request.url, 'http://x')
     const page = pages[pathname]
     if (!page) return response.writeHead(404).end('not found')
     const { body, headers } = typeof page === 'string' ? { body: page } : page
     const type = pathname.endsWith('.js') ? 'text/javascript' : 'text/html; charset=utf-8'
     response.writeHead(200, { 'Content-Type': type, ...headers }).end(body)
-  })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  }
+  let server
+  let port
+  do {
+    server?.close()
+    server = createServer(answer)
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+    port = server.address().port
+  } while (taken.has(port))
+  taken.add(port)
   return {
-    origin: 'http://127.0.0.1:' + server.address().port,
+    origin: 'http://127.0.0.1:' + port,
     close() {
       server.closeAllConnections()
       server.close()
