@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -53,6 +54,8 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		Version:       Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          unknown,
 	}
 	root.SetArgs(args)
 	root.SetIn(stdio.In)
@@ -122,6 +125,18 @@ Everything of the entity graph is called Type.verb:
   headlessly Contact.update contact_… --stage Customer
   headlessly Contact.create --help`
 
+// unknown answers a word that is no command.
+func unknown(c *cobra.Command, a []string) error {
+	if len(a) == 0 {
+		return c.Help()
+	}
+	meant := ""
+	if near := c.SuggestionsFor(a[0]); len(near) > 0 {
+		meant = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("unknown command %q%s\nSee: headlessly --help", a[0], meant)}
+}
+
 // args wraps cobra's argument checks so that they count as a wrong call.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, a []string) error {
@@ -129,5 +144,15 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 		}
 		return nil
+	}
+}
+
+// one wants at least one argument, and says what it is where there is none.
+func one(missing string, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, a []string) error {
+		if len(a) == 0 {
+			return usageError{errors.New(missing)}
+		}
+		return args(cobra.MaximumNArgs(most))(c, a)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -95,6 +97,24 @@ func (r *refusal) Error() string {
 // errNotRunning means that nobody answers at the target's address.
 var errNotRunning = errors.New("the gateway is not running")
 
+// connectionFault is why a connection failed, without the request and the
+// address, which the reader knows.
+func connectionFault(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return errors.New(name.Err)
+	}
+	var whole *url.Error
+	if errors.As(err, &whole) {
+		return whole.Err
+	}
+	return err
+}
+
 // call sends a request to /~{tenant}/path and gives the answer's body, which
 // the caller closes.
 func (t *target) call(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
@@ -134,7 +154,7 @@ func (t *target) send(ctx context.Context, method, path, contentType string, in 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("%w at %s: %w", errNotRunning, t.url, err)
+		return nil, fmt.Errorf("%w at %s: %w", errNotRunning, t.url, connectionFault(err))
 	}
 	if res.StatusCode < http.StatusBadRequest {
 		return res.Body, nil

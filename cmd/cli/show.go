@@ -50,12 +50,28 @@ func showJSON(w io.Writer, v any) error {
 }
 
 func showYAML(w io.Writer, v any) error {
+	var whole yaml.Node
+	if err := whole.Encode(plain(v)); err != nil {
+		return err
+	}
+	quote(&whole)
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
-	if err := enc.Encode(plain(v)); err != nil {
+	if err := enc.Encode(&whole); err != nil {
 		return err
 	}
 	return enc.Close()
+}
+
+// quote gives every text that needs quotes the same ones, which are those of
+// the npm package's command line, too.
+func quote(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Style&yaml.SingleQuotedStyle != 0 {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, child := range n.Content {
+		quote(child)
+	}
 }
 
 // plain turns JSON's numbers into numbers that YAML knows.

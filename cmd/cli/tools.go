@@ -119,7 +119,7 @@ func searchCommand(stdio IO) *cobra.Command {
 		Short: "Find entities, as an agent does",
 		Example: `  headlessly search Integration --filter '{"status":"Active"}'
   headlessly search Contact --limit 5 --sort -leadScore`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: one(`name the type: headlessly search Integration --filter '{"status":"Active"}'`, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			arguments := map[string]any{"type": a[0]}
 			if filter != "" {
@@ -167,7 +167,7 @@ func fetchCommand(stdio IO) *cobra.Command {
   headlessly fetch Schema Contact
   headlessly fetch Metric mrr
   headlessly fetch Status`,
-		Args: args(cobra.RangeArgs(1, 2)),
+		Args: one("name what to fetch: headlessly fetch Contact contact_…, Schema Contact, Status", 2),
 		RunE: func(c *cobra.Command, a []string) error {
 			return showTool(c.Context(), &t, &in, "fetch", fetchArguments(a), stdio, func(w io.Writer, v any) error { return showYAML(w, v) })
 		},

@@ -13,22 +13,27 @@ import { type Resolved, resolve } from './target.js'
 import { doCode, fetchTool, search } from './tools.js'
 
 /** Runs a command with what stands behind its name, and the target that was named before it. */
-export type Command = (args: string[], target: Target) => Promise<void> | void
+export interface Command {
+  (args: string[], target: Target): Promise<void> | void
+  shape: Shape
+}
 
 /** A command that needs a gateway. */
 function onGateway(shape: Shape, run: (gateway: Resolved, flags: Flags) => Promise<void> | void): Command {
-  return (args, target) => {
+  const command = (args: string[], target: Target) => {
     const flags = readFlags(args, shape)
     return run(resolve({ ...target, ...flags.values }), flags)
   }
+  return Object.assign(command, { shape })
 }
 
 /** A command that finds its gateway itself, or needs none. */
 function alone(shape: Shape, run: (target: Target, flags: Flags) => Promise<void> | void): Command {
-  return (args, target) => {
+  const command = (args: string[], target: Target) => {
     const flags = readFlags(args, shape)
     return run({ ...target, ...flags.values }, flags)
   }
+  return Object.assign(command, { shape })
 }
 
 const formats = ['table', 'json', 'ndjson', 'csv', 'parquet', 'arrow']

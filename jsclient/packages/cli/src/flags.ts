@@ -31,7 +31,7 @@ export function readFlags(args: string[], shape: Shape): Flags {
       continue
     }
     if (!shape.values?.includes(name) && !target.includes(name)) {
-      throw new UsageError(`unknown flag: --${name}\nSee: headlessly --help`)
+      throw new UsageError(`unknown flag: --${name}\nSee: headlessly ${shape.command} --help`)
     }
     const value = given ?? args[++i]
     if (value === undefined) throw new UsageError(`--${name} needs a value`)

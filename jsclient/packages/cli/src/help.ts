@@ -1,4 +1,5 @@
 import type { TypeInfo } from './arguments.js'
+import type { Shape } from './flags.js'
 
 export const overview = `headlessly: every verb of every entity, SQL and live events of a headless.ly gateway.
 
@@ -26,6 +27,17 @@ COMMANDS
 The gateway is found by --url and --tenant, HEADLESSLY_URL, HEADLESSLY_TENANT and HEADLESSLY_API_KEY, the folder
 ./headlessly-data, or the last login. Output: --table, --json or --yaml.
 `
+
+/** What one of the commands takes. */
+export function helpOfCommand(shape: Shape): string {
+  const line = overview.split('\n').find((l) => l.startsWith(`  ${shape.command} `)) ?? `  ${shape.command}`
+  const [call = '', purpose = ''] = line.trim().split(/ {2,}/)
+  const flags = [...(shape.switches ?? []), ...(shape.values ?? []).map((name) => `${name} VALUE`)]
+  return (
+    `${purpose}\n\nUSAGE\n  headlessly ${call} [flags]\n\nFLAGS\n` +
+    [...flags, 'url URL', 'tenant TENANT', 'data FOLDER'].map((flag) => `  --${flag}\n`).join('')
+  )
+}
 
 /** What a call takes, with examples that fit the verb. */
 export function helpOf(name: string, verb: string, type: TypeInfo | undefined): string {

@@ -19,7 +19,13 @@ export function show(format: string, table: () => string, value: unknown): void 
   if (format === 'table') write(table())
   else if (format === 'yaml') {
     write(
-      stringify(value, { version: '1.1', sortMapEntries: true, lineWidth: 0, aliasDuplicateObjects: false }),
+      stringify(value, {
+        version: '1.1',
+        sortMapEntries: true,
+        singleQuote: false,
+        lineWidth: 0,
+        aliasDuplicateObjects: false,
+      }),
     )
   } else write(JSON.stringify(sorted(value), null, 2) + '\n')
 }
