@@ -55,7 +55,13 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          unknown,
+		ValidArgsFunction: func(_ *cobra.Command, a []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(a) > 0 || typed != "" {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return typeNames(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		},
+		RunE: unknown,
 	}
 	root.SetArgs(args)
 	root.SetIn(stdio.In)
@@ -109,6 +115,9 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 func execute(ctx context.Context, root *cobra.Command, args []string, stdio IO) error {
 	if at, ok := entityCall(args); ok {
 		return runEntity(ctx, args, at, stdio)
+	}
+	if line, described, ok := completionCall(args); ok {
+		return completeEntity(line, described, stdio.Out)
 	}
 	return root.ExecuteContext(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -53,6 +54,7 @@ func start(t testing.TB) *setting {
 	t.Cleanup(box.Close)
 	s, err := mcp.New(mcp.Config{
 		Store: store, Sandbox: box, Version: "1", Docs: fstest.MapFS{"README.md": {Data: []byte("# The product\n\nText.\n")}, "x.go": {}},
+		Logger: slog.New(untold{t}),
 		Status: func(_ context.Context, tenant string) (any, error) {
 			return fields{"tenant": tenant, "ready": true}, nil
 		},
@@ -79,6 +81,17 @@ func start(t testing.TB) *setting {
 	t.Cleanup(srv.Close)
 	return &setting{t: t, store: store, acme: graphtest.Scope(t, store, "acme"), url: srv.URL}
 }
+
+// untold is a log that wants no line: calls are counted, not logged.
+type untold struct{ t testing.TB }
+
+func (u untold) Enabled(context.Context, slog.Level) bool { return true }
+func (u untold) Handle(_ context.Context, r slog.Record) error {
+	u.t.Errorf("a call was logged: %s", r.Message)
+	return nil
+}
+func (u untold) WithAttrs([]slog.Attr) slog.Handler { return u }
+func (u untold) WithGroup(string) slog.Handler      { return u }
 
 type bearer string
 

@@ -37,9 +37,12 @@ type Caller struct {
 
 // Server answers agents. Safe for concurrent use.
 type Server struct {
-	cfg  Config
-	http *sdk.StreamableHTTPHandler
-	docs []document
+	cfg Config
+	// protocol is the log of the protocol's library, which tells of each call at
+	// lesser levels.
+	protocol *slog.Logger
+	http     *sdk.StreamableHTTPHandler
+	docs     []document
 }
 
 type callerKey struct{}
@@ -52,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, protocol: slog.New(faults{cfg.Logger.Handler()})}
 	var err error
 	if s.docs, err = documents(cfg.Docs); err != nil {
 		return nil, err
@@ -63,7 +66,7 @@ func New(cfg Config) (*Server, error) {
 			return nil
 		}
 		return s.of(c)
-	}, &sdk.StreamableHTTPOptions{Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxBody, PropagateRequestCancellation: true, Logger: cfg.Logger})
+	}, &sdk.StreamableHTTPOptions{Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxBody, PropagateRequestCancellation: true, Logger: s.protocol})
 	return s, nil
 }
 
@@ -84,7 +87,7 @@ func (s *Server) of(c Caller) *sdk.Server {
 		a.permit = func(string, string) error { return nil }
 	}
 	srv := sdk.NewServer(&sdk.Implementation{Name: "headlessly", Version: s.cfg.Version}, &sdk.ServerOptions{
-		Instructions: instructions, Logger: s.cfg.Logger, Capabilities: &sdk.ServerCapabilities{}, CompletionHandler: a.complete,
+		Instructions: instructions, Logger: s.protocol, Capabilities: &sdk.ServerCapabilities{}, CompletionHandler: a.complete,
 	})
 	for _, t := range tools() {
 		do := map[string]func(context.Context, json.RawMessage) (any, error){"search": a.search, "fetch": a.fetch, "do": a.do}[t.Name]
@@ -133,3 +136,17 @@ func (s *Server) explain(err error) any {
 	s.cfg.Logger.Error("mcp.fault", slog.Any("error", err))
 	return &graph.Error{Code: graph.CodeInternal, Message: "the gateway has a fault; its log says more"}
 }
+
+// faults is a log of warnings and errors alone.
+type faults struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (f faults) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && f.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (f faults) WithAttrs(attrs []slog.Attr) slog.Handler { return faults{f.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (f faults) WithGroup(name string) slog.Handler { return faults{f.Handler.WithGroup(name)} }

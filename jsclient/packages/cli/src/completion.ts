@@ -19,6 +19,8 @@ export function completion(shell: string | undefined): void {
       return write(`complete -W '${words()}' headlessly\n`)
     case 'zsh':
       return write(`#compdef headlessly\ncompadd ${words()}\n`)
+    case 'fish':
+      return write(`complete -c headlessly -f -a '${words()}'\n`)
   }
-  throw new UsageError('name the shell: headlessly completion bash, or zsh')
+  throw new UsageError('name the shell: headlessly completion bash, zsh or fish')
 }

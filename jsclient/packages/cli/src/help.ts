@@ -22,7 +22,7 @@ COMMANDS
   login                keep a gateway's address and key
   init                 put the script on a site, and see the first event arrive
   doctor               check gateway, clock, key and providers
-  completion SHELL     completion for bash or zsh
+  completion SHELL     completion for bash, zsh or fish
 
 The gateway is found by --url and --tenant, HEADLESSLY_URL, HEADLESSLY_TENANT and HEADLESSLY_API_KEY, the folder
 ./headlessly-data, or the last login. Output: --table, --json or --yaml.
