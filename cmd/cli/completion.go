@@ -120,8 +120,13 @@ func calls(types *graph.Types, typed string) ([]proposal, cobra.ShellCompDirecti
 
 // reading are the flags of the verbs that read.
 var reading = []proposal{ //nolint:gochecknoglobals // a constant table
-	{"--filter", "JSON such as {\"status\":\"Active\"}"}, {"--sort", "a field; - before it turns the order"}, {"--limit", "1 to 100"},
-	{"--cursor", "where the page before ended"}, {"--include", "references to answer in place"}, {"--fields", "which fields"}, {"--asOf", "an earlier moment"},
+	{"--filter", "JSON such as {\"status\":\"Active\"}"},
+	{"--sort", "a field; - before it turns the order"},
+	{"--limit", "1 to 100"},
+	{"--cursor", "where the page before ended"},
+	{"--include", "references to answer in place"},
+	{"--fields", "which fields"},
+	{"--asOf", "an earlier moment"},
 }
 
 // flags are what may stand behind Type.verb.
