@@ -93,6 +93,7 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		logCommand(stdio),
 		graphCommand(stdio),
 		webhookCommand(stdio),
+		sealCommand(stdio),
 		workerCommand(stdio),
 		sandboxCommand(stdio),
 		mcpCommand(stdio),

@@ -103,4 +103,17 @@ func TestWhatBecameOfAWebhooksEventsAndSendingThemAgain(t *testing.T) {
 	if out, err := verify("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"); err == nil {
 		t.Errorf("verify with another secret: %s", out)
 	}
+
+	// The key that its secret is sealed with is rotated, while nothing runs.
+	if out, err := g.try("seal", "rotate"); err == nil {
+		t.Errorf("a rotation beside a running gateway: %s", out)
+	}
+	g.stop(t)
+	if out := g.run(t, "seal", "rotate"); !strings.Contains(out, "sealed with a new key") {
+		t.Errorf("a rotation: %s", out)
+	}
+	g.start(t)
+	if out := g.run(t, "webhook", "test", id); !strings.Contains(out, "delivered in") {
+		t.Errorf("a test after the rotation: %s", out)
+	}
 }

@@ -161,7 +161,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 }
 
 func (g *Gateway) openStore(ctx context.Context) (err error) {
-	if g.store, err = store.Open(ctx, store.Config{Dir: g.cfg.Data, Clock: headlessly.SystemClock, Logger: g.logger}); err != nil {
+	if g.store, err = store.Open(ctx, storeConfig(g.cfg.Data, g.logger)); err != nil {
 		return err
 	}
 	g.onClose(func(context.Context) error { return g.store.Close() })

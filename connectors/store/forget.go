@@ -67,21 +67,25 @@ func (s *Store) loadForgetting(ctx context.Context) (err error) {
 	}, `select tenant, hash from forgotten_ids`)
 }
 
+// secretBound and forgetBound are the associated data of their seals.
+func secretBound(name string) []byte { return []byte("secret/" + name) }
+func forgetBound(id string) []byte   { return []byte("forget/" + id) }
+
 // secret reads 32 random bytes that belong to this store, made at their first
 // use and sealed in the database.
 func (s *Store) secret(ctx context.Context, name string) ([]byte, error) {
-	aad := []byte("secret/" + name)
+	aad := secretBound(name)
 	var sealed []byte
 	err := s.db.QueryRowContext(ctx, `select sealed from secrets where name = ?`, name).Scan(&sealed)
 	if err == nil {
-		return s.aead.Decrypt(sealed, aad)
+		return s.seal.Decrypt(sealed, aad)
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
 	value := make([]byte, ed25519.SeedSize)
 	_, _ = rand.Read(value) // never fails since Go 1.24
-	if sealed, err = s.aead.Encrypt(value, aad); err != nil {
+	if sealed, err = s.seal.Encrypt(value, aad); err != nil {
 		return nil, err
 	}
 	_, err = s.db.ExecContext(ctx, `insert into secrets (name, sealed) values (?, ?)`, name, sealed)
@@ -154,7 +158,7 @@ func (s *Store) saveForget(ctx context.Context, f *Forget, statement string) err
 	if err != nil {
 		return err
 	}
-	sealed, err := s.aead.Encrypt(raw, []byte("forget/"+f.ID))
+	sealed, err := s.seal.Encrypt(raw, forgetBound(f.ID))
 	if err != nil {
 		return fmt.Errorf("note deletion: %w", err)
 	}
@@ -206,7 +210,7 @@ func (s *Store) PendingForgets(ctx context.Context) ([]*Forget, error) {
 		if err := r.Scan(&id, &sealed); err != nil {
 			return err
 		}
-		raw, err := s.aead.Decrypt(sealed, []byte("forget/"+id))
+		raw, err := s.seal.Decrypt(sealed, forgetBound(id))
 		if err != nil {
 			return fmt.Errorf("deletion %s: %w", id, err)
 		}

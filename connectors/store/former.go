@@ -31,7 +31,7 @@ func (s *Store) Former(ctx context.Context) (out []Former, err error) {
 		}
 		f.Connected = status == "Connected"
 		if box != nil {
-			raw, err := s.aead.Decrypt(box, bound(f.Tenant, f.ID, "destinations"))
+			raw, err := s.seal.Decrypt(box, bound(f.Tenant, f.ID, "destinations"))
 			if err != nil {
 				return fmt.Errorf("unseal credentials of %s: %w", f.ID, err)
 			}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tink-crypto/tink-go/v2/tink"
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/headlessly/headlessly"
@@ -25,13 +24,27 @@ type Config struct {
 	Dir    string // folder of control.db and seal.key
 	Clock  headlessly.Clock
 	Logger *slog.Logger
+	// SealKey wraps the file seal.key: 32 bytes in base64, which come from the
+	// environment, where a secret manager or KMS puts them. Without it the file
+	// is in clear. A file that is wrapped with SealKeyBefore, or in clear, is
+	// wrapped with SealKey when it is opened.
+	SealKey, SealKeyBefore headlessly.Secret
+	// Point is called at named points of [Store.RotateSeal], so that tests can
+	// kill the process there. Nil for nothing.
+	Point func(name string)
+}
+
+func (c *Config) point(name string) {
+	if c.Point != nil {
+		c.Point(name)
+	}
 }
 
 // Store is the open database. Safe for concurrent use.
 type Store struct {
 	cfg  Config
 	db   *sql.DB
-	aead tink.AEAD
+	seal *seal
 
 	mu          sync.RWMutex
 	tenants     map[string]bool
@@ -48,7 +61,7 @@ type Store struct {
 
 // Open opens or makes the database in cfg.Dir.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	aead, err := openSeal(filepath.Join(cfg.Dir, "seal.key"))
+	seal, err := openSeal(filepath.Join(cfg.Dir, "seal.key"), cfg.SealKey, cfg.SealKeyBefore)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1)
 	s := &Store{
-		cfg: cfg, db: db, aead: aead,
+		cfg: cfg, db: db, seal: seal,
 		tenants: map[string]bool{}, keys: map[string]*heldKey{}, doors: map[[sha256.Size]byte]door{}, noted: map[string]int64{},
 		credentials: map[string]map[string]headlessly.Secret{},
 	}

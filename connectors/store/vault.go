@@ -20,7 +20,7 @@ func (s *Store) loadCredentials(ctx context.Context) error {
 		if err := r.Scan(&tenant, &id, &field, &box); err != nil {
 			return err
 		}
-		value, err := s.aead.Decrypt(box, bound(tenant, id, field))
+		value, err := s.seal.Decrypt(box, bound(tenant, id, field))
 		if err != nil {
 			return fmt.Errorf("unseal %s of %s: %w", field, id, err)
 		}
@@ -50,7 +50,7 @@ func (s *Store) PutCredentials(ctx context.Context, tenant, integration string, 
 			return err
 		}
 		for field, secret := range secrets {
-			box, err := s.aead.Encrypt([]byte(secret.Reveal()), bound(tenant, integration, field))
+			box, err := s.seal.Encrypt([]byte(secret.Reveal()), bound(tenant, integration, field))
 			if err != nil {
 				return fmt.Errorf("seal %s: %w", field, err)
 			}

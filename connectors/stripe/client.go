@@ -71,13 +71,14 @@ func (c *client) post(ctx context.Context, path string, form url.Values, idempot
 }
 
 // call makes one call, again after a fault that may pass when that cannot do it
-// twice. It returns Stripe's time of the answer.
+// twice: with an idempotency key, or where Stripe says that it has not looked at
+// the call. It returns Stripe's time of the answer.
 func (c *client) call(ctx context.Context, method, path string, form url.Values, idempotency string, out any) (time.Time, error) {
 	pause := callPause
 	for try := 1; ; try++ {
 		at, err := c.once(ctx, method, path, form, idempotency, out)
 		var temporary *headlessly.Temporary
-		if err == nil || try == callTries || !errors.As(err, &temporary) || method == http.MethodPost && idempotency == "" {
+		if err == nil || try == callTries || !errors.As(err, &temporary) || method == http.MethodPost && idempotency == "" && !temporary.Throttled {
 			return at, err
 		}
 		if err := c.l.Sleep(ctx, max(pause, temporary.After)); err != nil {

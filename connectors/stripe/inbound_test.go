@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -229,6 +231,44 @@ func TestARestrictedKeyIsToldWhatItLacks(t *testing.T) {
 	a.stripe.Act("POST", "/v1/customers", "name=N&email=n@example.com")
 	a.Clock.Advance(16 * time.Minute)
 	connectortest.WaitFor(t, "the periodic sync", func() bool { return a.count(t, "Customer") == 2 })
+}
+
+func TestConnectingOutlastsARateLimit(t *testing.T) {
+	a := open(t, 1)
+	left := map[string]int{}
+	crowd := func() {
+		a.stripe.Do(func(s *stripetest.Server) {
+			for _, call := range []string{"GET /v1/account", "GET /v1/events", "GET /v1/webhook_endpoints", "POST /v1/webhook_endpoints"} {
+				left[call] = 2
+			}
+			s.Fail = func(w http.ResponseWriter, r *http.Request) bool {
+				parts := strings.Split(r.URL.Path, "/")
+				call := r.Method + " /v1/" + parts[2]
+				if left[call]--; left[call] < 0 {
+					return false
+				}
+				w.Header().Set("Retry-After", "1")
+				w.WriteHeader(http.StatusTooManyRequests)
+				_, _ = io.WriteString(w, `{"error":{"type":"invalid_request_error","code":"rate_limit","message":"Too many requests"}}`)
+				return true
+			}
+		})
+	}
+	crowd()
+	a.connect(t, a.args())
+	a.WaitStatus(t, a.id, "Synced")
+	crowd()
+	a.connect(t, a.args()) // the endpoint that is there is changed
+	if n := len(a.stripe.All("webhook_endpoints")); n != 1 {
+		t.Errorf("%d endpoints, want one", n)
+	}
+	a.stripe.Do(func(*stripetest.Server) {
+		for call, n := range left {
+			if n >= 0 {
+				t.Errorf("%s was not tried again", call)
+			}
+		}
+	})
 }
 
 func TestRotationModesAndDisconnect(t *testing.T) {
