@@ -64,15 +64,6 @@ func (p *Plane) authenticate(w http.ResponseWriter, r *http.Request, tenant stri
 // hooksSocket is where clients connect that run hooks.
 const hooksSocket = "hooks/ws"
 
-// hooks lists and forgets the hooks that clients run.
-func (p *Plane) hooks(c call, parts []string) {
-	if p.cfg.Hooks == nil {
-		c.nothing()
-		return
-	}
-	p.cfg.Hooks.REST(c.w, c.r, c.tenant, strings.Join(parts, "/"))
-}
-
 // HookCaller says who a key is to the server of remote hooks.
 func HookCaller(s *store.Store) func(tenant, value string) (hooks.Caller, error) {
 	return func(tenant, value string) (hooks.Caller, error) {

@@ -29,16 +29,8 @@ type outcome struct {
 	Error  *graph.Error  `json:"error,omitempty"`
 }
 
-// batch performs up to [graph.MaxOps] operations, each for itself. The answer
+// runBatch performs up to [graph.MaxOps] operations, each for itself. The answer
 // is 200 with a result for each, in order.
-func (p *Plane) batch(c call, parts []string) {
-	if len(parts) > 0 {
-		c.nothing()
-		return
-	}
-	c.only(http.MethodPost, p.runBatch)
-}
-
 func (p *Plane) runBatch(c call) {
 	list, err := c.operations()
 	if err != nil {

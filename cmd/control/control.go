@@ -62,7 +62,7 @@ type Plane struct {
 	cfg      Config
 	rates    rates
 	sessions sessions
-	routes   map[string]func(call, []string)
+	routes   map[string][]served // by their first part
 	mux      *http.ServeMux
 	running  running
 }
@@ -76,7 +76,11 @@ func New(cfg Config) *Plane {
 		cfg.RequestsPerMinute = DefaultRequests
 	}
 	p := &Plane{cfg: cfg, mux: http.NewServeMux(), rates: rates{limit: cfg.RequestsPerMinute, clock: cfg.Clock, keys: map[string]*window{}}}
-	p.routes = p.table()
+	p.routes = map[string][]served{}
+	for _, r := range p.table() {
+		first, _, _ := strings.Cut(r.path[1:], "/")
+		p.routes[first] = append(p.routes[first], r)
+	}
 	if cfg.Store != nil {
 		cfg.Store.OnRevoke(p.sessions.revoke)
 	}
@@ -148,9 +152,8 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 		p.fail(c, outOfScope(scope, typ))
 		return
 	}
-	switch route := p.routes[parts[0]]; {
-	case route != nil:
-		route(c, parts[1:]) //nolint:contextcheck // the call carries its request, and that its context
+	switch {
+	case p.fixed(c, parts): //nolint:contextcheck // the call carries its request, and that its context
 	case p.cfg.Graph != nil && parts[0] != "":
 		p.entities(c, parts) //nolint:contextcheck // the call carries its request, and that its context
 	default:
@@ -158,63 +161,9 @@ func (p *Plane) tenant(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// table is what lies below /~{tenant}/ besides the entity types.
-func (p *Plane) table() map[string]func(call, []string) {
-	return map[string]func(call, []string){
-		"sql":      p.sqlRoutes,
-		"status":   p.status,
-		"events":   p.events,
-		"keys":     p.keys,
-		"batch":    p.batch,
-		"hooks":    p.hooks,
-		"handlers": p.handlers,
-		"mcp":      p.mcp,
-		"export":   p.export,
-		"import":   p.importEntities,
-		"graph":    p.rebuild,
-		"openapi.json": func(c call, _ []string) {
-			c.only(http.MethodGet, func(c call) { p.openapi(c.w, c.tenant) })
-		},
-		"deliveries": p.deliveryRoutes,
-		"replays":    p.replayRoutes,
-		"forget":     p.forgetRoutes,
-		"webhooks":   p.webhooks,
-		"metrics":    p.metrics,
-	}
-}
-
 // nothing answers a path that leads nowhere.
 func (c call) nothing() {
 	writeError(c.w, http.StatusNotFound, "not_found", "", "there is nothing at this path; /openapi.json and the README name what there is")
-}
-
-func (p *Plane) sqlRoutes(c call, parts []string) {
-	switch len(parts) {
-	case 0:
-		c.only(http.MethodPost, p.sql)
-	case 1:
-		c.only(http.MethodGet, func(c call) { p.progress(c, parts[0]) })
-	default:
-		c.nothing()
-	}
-}
-
-// only lets one method through.
-func (c call) only(method string, next func(call)) {
-	if c.r.Method != method {
-		c.w.Header().Set("Allow", method)
-		writeError(c.w, http.StatusMethodNotAllowed, "method_not_allowed", "", "use "+method)
-		return
-	}
-	next(c)
-}
-
-func (p *Plane) status(c call, parts []string) {
-	if len(parts) > 0 {
-		c.nothing()
-		return
-	}
-	c.only(http.MethodGet, p.showStatus)
 }
 
 func (p *Plane) showStatus(c call) {

@@ -7,28 +7,15 @@ import (
 	"github.com/headlessly/headlessly/connectors/graph"
 )
 
-// events routes what is below /~{tenant}/events.
-func (p *Plane) events(c call, parts []string) {
-	if len(parts) == 2 && parts[1] == "trace" && p.cfg.Forwarding != nil {
-		c.only(http.MethodGet, func(c call) { p.trace(c, parts[0]) })
-		return
-	}
-	scope, err := p.scope(c)
-	if err != nil {
-		p.fail(c, err)
-		return
-	}
-	switch {
-	case len(parts) == 0:
-		c.methods(methods{http.MethodGet: func() { p.listEvents(c, scope, "") }})
-	case len(parts) == 1 && parts[0] == "stream":
-		c.methods(methods{http.MethodGet: func() { p.sse(c, scope) }})
-	case len(parts) == 1 && parts[0] == "ws":
-		c.methods(methods{http.MethodGet: func() { p.ws(c, scope) }})
-	case len(parts) == 1 && parts[0] == "live":
-		c.only(http.MethodGet, p.live)
-	default:
-		c.nothing()
+// scoped lets answer act in the tenant's graph, as the key.
+func (p *Plane) scoped(answer func(c call, sc *graph.Scope)) func(call) {
+	return func(c call) {
+		sc, err := p.scope(c)
+		if err != nil {
+			p.fail(c, err)
+			return
+		}
+		answer(c, sc)
 	}
 }
 

@@ -31,22 +31,6 @@ type Who struct {
 	Receipt json.RawMessage `json:"receipt,omitempty"`
 }
 
-// forgetRoutes is what lies below /~{tenant}/forget.
-func (p *Plane) forgetRoutes(c call, parts []string) {
-	switch {
-	case p.cfg.Forgetting == nil || len(parts) > 1:
-		c.nothing()
-	case len(parts) == 1 && parts[0] == "verify":
-		c.only(http.MethodPost, p.verifyForget)
-	case len(parts) == 1:
-		c.only(http.MethodGet, func(c call) { p.forgetReceipt(c, parts[0]) })
-	case c.r.Method == http.MethodDelete:
-		p.liftForget(c)
-	default:
-		c.only(http.MethodPost, p.forget)
-	}
-}
-
 // who reads the person from the body, and answers what is wrong with it.
 func (c call) who() (w Who, ok bool) {
 	dec := json.NewDecoder(c.r.Body)

@@ -40,38 +40,6 @@ const (
 	maxDeliveries     = 10_000
 )
 
-// deliveryRoutes is what lies below /~{tenant}/deliveries.
-func (p *Plane) deliveryRoutes(c call, parts []string) {
-	if len(parts) > 0 || p.cfg.Forwarding == nil {
-		c.nothing()
-		return
-	}
-	c.only(http.MethodGet, p.deliveries)
-}
-
-// replayRoutes is what lies below /~{tenant}/replays.
-func (p *Plane) replayRoutes(c call, parts []string) {
-	if p.cfg.Forwarding == nil {
-		c.nothing()
-		return
-	}
-	jobs := p.cfg.Forwarding.Replays()
-	switch {
-	case len(parts) == 0 && c.r.Method == http.MethodGet:
-		writeJSON(c.w, http.StatusOK, map[string]any{"results": jobs.List(c.tenant)})
-	case len(parts) == 0:
-		c.only(http.MethodPost, p.startReplay)
-	case len(parts) == 1:
-		c.only(http.MethodGet, func(c call) { p.job(c, jobs.Get, parts[0]) })
-	case len(parts) == 2 && parts[1] == "stop":
-		c.only(http.MethodPost, func(c call) { p.job(c, jobs.Stop, parts[0]) })
-	case len(parts) == 2 && parts[1] == "resume":
-		c.only(http.MethodPost, func(c call) { p.job(c, jobs.Resume, parts[0]) })
-	default:
-		c.nothing()
-	}
-}
-
 func (p *Plane) deliveries(c call) {
 	q := c.r.URL.Query()
 	f := DeliveryFilter{Destination: q.Get("destination"), Integration: q.Get("integration"), Outcome: q.Get("outcome"), MessageID: q.Get("messageId"), Limit: defaultDeliveries}

@@ -38,23 +38,8 @@ func shownKey(k store.KeyInfo) keyEntity {
 	return e
 }
 
-// keys lists, creates, changes, rotates and revokes keys: a tenant's, or the
-// admin keys below /~/keys. A tenant's keys are entities of type ApiKey too;
-// both are the same keys.
-func (p *Plane) keys(c call, parts []string) {
-	switch {
-	case len(parts) == 0:
-		c.methods(methods{http.MethodGet: func() { p.listKeys(c) }, http.MethodPost: func() { p.createKey(c) }})
-	case len(parts) == 1:
-		revoke := func() { p.changeKey(c, parts[0], "revoke") }
-		c.methods(methods{http.MethodGet: func() { p.showKey(c, parts[0]) }, http.MethodPatch: func() { p.changeKey(c, parts[0], graph.VerbUpdate) }, http.MethodDelete: revoke})
-	case len(parts) == 2 && (parts[1] == "revoke" || parts[1] == "rotate"):
-		c.methods(methods{http.MethodPost: func() { p.changeKey(c, parts[0], parts[1]) }})
-	default:
-		writeError(c.w, http.StatusNotFound, "not_found", "", "keys knows /{id}, /{id}/revoke and /{id}/rotate")
-	}
-}
-
+// listKeys lists a tenant's keys, or the admin keys below /~/keys. A tenant's
+// keys are entities of type ApiKey too; both are the same keys.
 func (p *Plane) listKeys(c call) {
 	list, err := p.cfg.Store.Keys(c.r.Context(), c.tenant)
 	if err != nil {

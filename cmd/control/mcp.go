@@ -7,11 +7,7 @@ import (
 )
 
 // mcp hands an agent's request on, with what its key may do.
-func (p *Plane) mcp(c call, parts []string) {
-	if p.cfg.MCP == nil || len(parts) > 0 {
-		c.nothing()
-		return
-	}
+func (p *Plane) mcp(c call) {
 	scope, err := p.scope(c)
 	if err != nil {
 		p.fail(c, err)

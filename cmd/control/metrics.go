@@ -14,33 +14,27 @@ import (
 )
 
 // metrics answers the financial metrics: all of them, or one by its name.
-func (p *Plane) metrics(c call, parts []string) {
-	if len(parts) > 1 {
-		c.nothing()
+func (p *Plane) metrics(c call, name string) {
+	q, err := metricsQuery(c.r, p.cfg.Clock())
+	if err != nil {
+		p.fail(c, err)
 		return
 	}
-	c.only(http.MethodGet, func(c call) {
-		q, err := metricsQuery(c.r, p.cfg.Clock())
-		if err != nil {
-			p.fail(c, err)
-			return
-		}
-		sc, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
-		if err != nil {
-			p.fail(c, err)
-			return
-		}
-		report, err := revenue.At(c.r.Context(), sc, q)
-		if err != nil {
-			p.fail(c, err)
-			return
-		}
-		if len(parts) == 0 {
-			writeJSON(c.w, http.StatusOK, report)
-			return
-		}
-		p.oneMetric(c, report, parts[0])
-	})
+	sc, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
+	if err != nil {
+		p.fail(c, err)
+		return
+	}
+	report, err := revenue.At(c.r.Context(), sc, q)
+	if err != nil {
+		p.fail(c, err)
+		return
+	}
+	if name == "" {
+		writeJSON(c.w, http.StatusOK, report)
+		return
+	}
+	p.oneMetric(c, report, name)
 }
 
 // oneMetric answers one metric, by currency.

@@ -10,16 +10,8 @@ import (
 	"github.com/headlessly/headlessly/connectors/graph"
 )
 
-// export writes the tenant's entities as NDJSON: those of the types named in
+// runExport writes the tenant's entities as NDJSON: those of the types named in
 // type, or all but the keys, as they are now or were at asOf.
-func (p *Plane) export(c call, parts []string) {
-	if len(parts) > 0 {
-		c.nothing()
-		return
-	}
-	c.only(http.MethodGet, p.runExport)
-}
-
 func (p *Plane) runExport(c call) {
 	v := c.r.URL.Query()
 	var at graph.AsOf
@@ -71,16 +63,6 @@ func Movable(types *graph.Types) []string {
 	return out
 }
 
-// importEntities reads NDJSON as export writes it. A line whose $id is known
-// updates that entity. The body is read as fast as it is stored.
-func (p *Plane) importEntities(c call, parts []string) {
-	if len(parts) > 0 {
-		c.nothing()
-		return
-	}
-	c.only(http.MethodPost, p.runImport)
-}
-
 // Imported is the answer to an import.
 type Imported struct {
 	Lines     int                 `json:"lines"`
@@ -100,6 +82,8 @@ func Report(r graph.ImportReport) Imported {
 	return out
 }
 
+// runImport reads NDJSON as export writes it. A line whose $id is known
+// updates that entity. The body is read as fast as it is stored.
 func (p *Plane) runImport(c call) {
 	scope, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
 	if err != nil {
@@ -123,26 +107,20 @@ func (p *Plane) runImport(c call) {
 // rebuild builds the graph's projection anew while the old one goes on
 // answering. It wants an admin key: the projection is every tenant's. The
 // answer is NDJSON: how far it has come, a few times a second.
-func (p *Plane) rebuild(c call, parts []string) {
-	switch {
-	case len(parts) != 1 || parts[0] != "rebuild":
-		c.nothing()
-		return
-	case c.key.Kind != headlessly.KeyAdmin:
+func (p *Plane) rebuild(c call) {
+	if c.key.Kind != headlessly.KeyAdmin {
 		writeError(c.w, http.StatusForbidden, "forbidden", "key", "the projection holds every tenant's entities: it wants an admin key (hly_admin_…)")
 		return
 	}
-	c.only(http.MethodPost, func(c call) {
-		c.w.Header().Set("Content-Type", ndjson)
-		c.w.WriteHeader(http.StatusOK)
-		enc := json.NewEncoder(c.w)
-		flush := http.NewResponseController(c.w)
-		err := p.cfg.Graph.Rebuild(c.r.Context(), func(pr graph.Progress) {
-			_ = enc.Encode(map[string]uint64{"done": pr.Done, "total": pr.Total})
-			_ = flush.Flush()
-		})
-		if err != nil {
-			_ = enc.Encode(p.known(c, err))
-		}
+	c.w.Header().Set("Content-Type", ndjson)
+	c.w.WriteHeader(http.StatusOK)
+	enc := json.NewEncoder(c.w)
+	flush := http.NewResponseController(c.w)
+	err := p.cfg.Graph.Rebuild(c.r.Context(), func(pr graph.Progress) {
+		_ = enc.Encode(map[string]uint64{"done": pr.Done, "total": pr.Total})
+		_ = flush.Flush()
 	})
+	if err != nil {
+		_ = enc.Encode(p.known(c, err))
+	}
 }

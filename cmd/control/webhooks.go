@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/headlessly/headlessly/connectors/graph"
@@ -24,42 +25,37 @@ type Webhooks struct {
 	Inbound func(tenant, id string) string
 }
 
-// webhooks routes what is below /~{tenant}/webhooks.
-func (p *Plane) webhooks(c call, parts []string) {
-	if p.cfg.Webhooks == nil {
-		c.nothing()
-		return
+// webhookTable is what lies below /~{tenant}/webhooks.
+func (p *Plane) webhookTable() []served {
+	list := []served{
+		plain(http.MethodGet, "/webhooks", p.listWebhooks),
+		plain(http.MethodPost, "/webhooks", func(c call) { p.connectWebhook(c, "") }),
 	}
-	switch len(parts) {
-	case 0:
-		switch c.r.Method {
-		case http.MethodGet:
-			p.listWebhooks(c)
-		case http.MethodPost:
-			p.connectWebhook(c, "")
-		default:
-			c.w.Header().Set("Allow", "GET, POST")
-			writeError(c.w, http.StatusMethodNotAllowed, "method_not_allowed", "", "use GET or POST")
-		}
-	case 1:
-		p.oneWebhook(c, parts[0])
-	case 2:
-		p.webhookVerb(c, parts[0], parts[1])
-	case 3:
-		if parts[1] != "deliveries" {
-			c.nothing()
-			return
-		}
-		c.only(http.MethodGet, func(c call) { p.showDelivery(c, parts[0], parts[2]) })
-	case 4:
-		if parts[1] != "deliveries" || parts[3] != "replay" {
-			c.nothing()
-			return
-		}
-		c.only(http.MethodPost, func(c call) { p.replayDelivery(c, parts[0], parts[2]) })
-	default:
-		c.nothing()
+	for route, answer := range map[string]func(c call, e *graph.Entity){
+		"GET /webhooks/{id}":   p.showWebhook,
+		"PUT /webhooks/{id}":   func(c call, e *graph.Entity) { p.connectWebhook(c, e.ID) },
+		"PATCH /webhooks/{id}": func(c call, e *graph.Entity) { p.connectWebhook(c, e.ID) },
+		"DELETE /webhooks/{id}": func(c call, e *graph.Entity) {
+			p.do(c, graph.Op{Type: "Integration", Verb: "disconnect", ID: e.ID}, http.StatusOK)
+		},
+		"GET /webhooks/{id}/deliveries": func(c call, e *graph.Entity) { p.listDeliveries(c, e.ID) },
+		"GET /webhooks/{id}/secret":     p.showSecret,
+		"POST /webhooks/{id}/rotate":    p.rotate,
+		"POST /webhooks/{id}/test":      p.testWebhook,
+		"POST /webhooks/{id}/replay":    func(c call, e *graph.Entity) { p.replayRange(c, e.ID) },
+	} {
+		method, path, _ := strings.Cut(route, " ")
+		list = append(list, one(method, path, func(c call, id string) {
+			if e, ok := p.findWebhook(c, id); ok {
+				answer(c, e)
+			}
+		}))
 	}
+	return append(
+		list,
+		served{http.MethodGet, "/webhooks/{id}/deliveries/{delivery}", func(c call, args []string) { p.showDelivery(c, args[0], args[1]) }},
+		served{http.MethodPost, "/webhooks/{id}/deliveries/{delivery}/replay", func(c call, args []string) { p.replayDelivery(c, args[0], args[1]) }},
+	)
 }
 
 func (p *Plane) listWebhooks(c call) {
@@ -76,28 +72,24 @@ func (p *Plane) listWebhooks(c call) {
 	writeJSON(c.w, http.StatusOK, page)
 }
 
-// oneWebhook reads, changes or disconnects a webhook.
-func (p *Plane) oneWebhook(c call, id string) {
-	e, ok := p.findWebhook(c, id)
-	if !ok {
+// showWebhook answers a webhook and how its deliveries stand.
+func (p *Plane) showWebhook(c call, e *graph.Entity) {
+	n, err := p.cfg.Webhooks.Box.Count(c.r.Context(), c.tenant, e.ID)
+	if err != nil && !errors.Is(err, outbox.ErrNotFound) {
+		p.fail(c, err)
 		return
 	}
-	switch c.r.Method {
-	case http.MethodGet:
-		n, err := p.cfg.Webhooks.Box.Count(c.r.Context(), c.tenant, id)
-		if err != nil && !errors.Is(err, outbox.ErrNotFound) {
-			p.fail(c, err)
-			return
-		}
-		writeJSON(c.w, http.StatusOK, map[string]any{"integration": e, "deliveries": n, "inboundUrl": p.cfg.Webhooks.Inbound(c.tenant, id)})
-	case http.MethodPut, http.MethodPatch:
-		p.connectWebhook(c, id)
-	case http.MethodDelete:
-		p.do(c, graph.Op{Type: "Integration", Verb: "disconnect", ID: id}, http.StatusOK)
-	default:
-		c.w.Header().Set("Allow", "GET, PUT, DELETE")
-		writeError(c.w, http.StatusMethodNotAllowed, "method_not_allowed", "", "use GET, PUT or DELETE")
+	writeJSON(c.w, http.StatusOK, map[string]any{"integration": e, "deliveries": n, "inboundUrl": p.cfg.Webhooks.Inbound(c.tenant, e.ID)})
+}
+
+// showSecret answers what the two ends of a webhook share, to a key that may
+// change it: who may only read must not be able to sign.
+func (p *Plane) showSecret(c call, e *graph.Entity) {
+	if !allows(c.key.Scopes, ScopeWrite, "Integration") {
+		p.fail(c, outOfScope(ScopeWrite, "Integration"))
+		return
 	}
+	writeJSON(c.w, http.StatusOK, p.secretsOf(c, e.ID))
 }
 
 // connectWebhook connects a webhook, or changes one: the same as
@@ -179,36 +171,6 @@ func (p *Plane) findWebhook(c call, id string) (*graph.Entity, bool) {
 		return nil, false
 	}
 	return e, true
-}
-
-// webhookVerb does one of a webhook's verbs.
-func (p *Plane) webhookVerb(c call, id, verb string) {
-	e, ok := p.findWebhook(c, id)
-	if !ok {
-		return
-	}
-	method := http.MethodPost
-	var next func(call)
-	switch verb {
-	case "deliveries":
-		method, next = http.MethodGet, func(c call) { p.listDeliveries(c, id) }
-	case "secret":
-		if !allows(c.key.Scopes, ScopeWrite, "Integration") { // who may read must not be able to sign
-			p.fail(c, outOfScope(ScopeWrite, "Integration"))
-			return
-		}
-		method, next = http.MethodGet, func(c call) { writeJSON(c.w, http.StatusOK, p.secretsOf(c, id)) }
-	case "rotate":
-		next = func(c call) { p.rotate(c, e) }
-	case "test":
-		next = func(c call) { p.testWebhook(c, e) }
-	case "replay":
-		next = func(c call) { p.replayRange(c, id) }
-	default:
-		c.nothing()
-		return
-	}
-	c.only(method, next)
 }
 
 // rotate gives a webhook another secret. The former one signs too, for

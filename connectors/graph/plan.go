@@ -89,6 +89,9 @@ func (a *attempt) chooseVerb() (err error) {
 	if t.Immutable && slices.Contains(reservedVerbs(), a.op.Verb) && a.op.Verb != VerbCreate {
 		return &Error{Code: CodeNotAllowed, Type: t.Name, ID: a.op.ID, Message: "a " + t.Name + " never changes; create another"}
 	}
+	if a.op.Verb == VerbCreate && a.op.ID != "" {
+		return &Error{Code: CodeNotAllowed, Type: t.Name, ID: a.op.ID, Message: "create makes a new " + t.Name + "; leave the id out, or update this one"}
+	}
 	if a.verb, err = t.FindVerb(a.op.Verb); err == nil {
 		a.event = a.verb.Event
 	}

@@ -10,6 +10,16 @@ import (
 	"github.com/headlessly/headlessly/connectors/graph"
 )
 
+func TestCreateChangesNoEntityThatIsThere(t *testing.T) {
+	_, g := acme(t)
+	e := must(t)(g.Create(t.Context(), "Contact", fields{"name": "Ada"}))
+	_, err := g.Do(t.Context(), graph.Op{Type: "Contact", Verb: graph.VerbCreate, ID: e.ID, Args: fields{"name": "Eve"}})
+	wantCode(t, "create with an id", err, graph.CodeNotAllowed)
+	if now := must(t)(g.Get(t.Context(), "Contact", e.ID, graph.AsOf{})); now.Version != 1 || now.Text("name") != "Ada" {
+		t.Errorf("got version %d, %s", now.Version, show(now))
+	}
+}
+
 func TestAnEntityFromCreateToRollback(t *testing.T) {
 	_, g := acme(t)
 	ctx := t.Context()

@@ -15,6 +15,10 @@ type object = map[string]any
 // Document writes the document. tenant is the tenant variable's default.
 func Document(types *graph.Types, version, tenant string) ([]byte, error) {
 	schemas, paths, tags := common(), fixed(), []object{}
+	maps.Copy(schemas, partSchemas())
+	maps.Copy(paths, parts())
+	parameters := parameters()
+	maps.Copy(parameters, partParameters())
 	for _, t := range types.All() {
 		schemas[t.Name], schemas[t.Name+".Input"], schemas[t.Name+".Page"] = entity(t), input(t, true), page(t.Name)
 		tags = append(tags, object{"name": t.Name, "description": "Domain: " + t.Domain + "."})
@@ -33,7 +37,7 @@ func Document(types *graph.Types, version, tenant string) ([]byte, error) {
 		"security":   []object{{"key": []string{}}},
 		"tags":       tags,
 		"paths":      paths,
-		"components": object{"schemas": schemas, "responses": responses(), "parameters": parameters(), "headers": headers(), "securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "description": "hly_sk_… or hly_admin_…"}}},
+		"components": object{"schemas": schemas, "responses": responses(), "parameters": parameters, "headers": headers(), "securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "description": "hly_sk_… or hly_admin_…"}}},
 	}
 	return json.Marshal(doc)
 }
@@ -51,9 +55,16 @@ func routes(t *graph.Type) object {
 		"post": operation("create"+n, n, "Create a "+n+".", created(n), body(n+".Input", true)),
 	}
 	out := object{
-		"/" + n:            list,
-		"/" + n + "/find":  object{"post": operation("find"+n, n, "Find with the query in the body.", answers(n+".Page", "200", "400"), body("api.Query", false))},
-		"/" + n + "/count": object{"get": operation("count"+n, n, "Count the entities that a filter fits.", answers("api.Count", "200", "400"), withParameters("filter", "asOf"))},
+		"/" + n: list,
+		"/" + n + "/find": object{
+			"get":  operation("search"+n, n, "The same as the list.", answers(n+".Page", "200", "400"), withParameters("filter", "sort", "limit", "offset", "cursor", "include", "fields", "asOf", "withTotal"), conditions(t)),
+			"post": operation("find"+n, n, "Find with the query in the body.", answers(n+".Page", "200", "400"), body("api.Query", false)),
+		},
+		"/" + n + "/count": object{
+			"get":  operation("count"+n, n, "Count the entities that a filter fits.", answers("api.Count", "200", "400"), withParameters("filter", "asOf")),
+			"post": operation("countBy"+n, n, "Count with the query in the body.", answers("api.Count", "200", "400"), body("api.Query", false)),
+		},
+		"/" + n + "/get": object{"post": operation("fetch"+n, n, "Read the one with the body's id.", withNotModified(answers(n, "200", "400", "413")), body("api.ID", true))},
 	}
 	one := object{"get": operation("get"+n, n, "Read a "+n+", as it is or as it was.", withNotModified(answers(n, "200", "400", "404")), withParameters("id", "include", "fields", "asOf", "ifNoneMatch"))}
 	if !t.Immutable {
@@ -66,20 +77,35 @@ func routes(t *graph.Type) object {
 	out["/"+n+"/{id}"] = one
 	out["/"+n+"/{id}/events"] = object{"get": operation("events"+n, n, "The entity's history.", answers("api.EventPage", "200", "400"), withParameters("id", "after", "before", "eventType", "actor", "eventLimit"))}
 	for i := range t.Verbs {
-		v := &t.Verbs[i]
-		if v.Builtin && v.Name != graph.VerbRollback {
-			continue
-		}
-		in, what := n+".Changes", "Emits "+n+"."+v.Event+". Hooks: "+v.Gerund+" before, "+v.Past+" after."
-		if v.Name == graph.VerbRollback {
-			in, what = "api.Rollback", "Give the entity the fields of an earlier version, as a new event."
-		}
-		out["/"+n+"/{id}/"+v.Name] = object{"post": operation(n+"."+v.Name, n, what, answers(n, "200", mutation...), withParameters("id", "ifMatch", "ifVersion"), body(in, false))}
-		if v.Creates {
-			out["/"+n+"/"+v.Name] = object{"post": operation(n+"."+v.Name+"New", n, what+" Without an id it makes a new entity.", answers(n, "200", mutation...), body(in, false))}
-		}
+		maps.Copy(out, verbRoutes(t, &t.Verbs[i]))
 	}
 	return out
+}
+
+// verbRoutes are a verb's paths: on the entity, and on the type, where the
+// body's id names it.
+func verbRoutes(t *graph.Type, v *graph.Verb) object {
+	n, what, in := t.Name, "Emits "+t.Name+"."+v.Event+". Hooks: "+v.Gerund+" before, "+v.Past+" after.", t.Name+".Changes"
+	answer := answers(n, "200", mutation...)
+	switch v.Name {
+	case graph.VerbCreate:
+		return object{"/" + n + "/create": object{"post": operation(n+".createNew", n, "The same as a POST to the list.", created(n), body(n+".Input", true))}}
+	case graph.VerbRollback:
+		in, what = "api.Rollback", "Give the entity the fields of an earlier version, as a new event."
+	case graph.VerbDelete:
+		answer = answers("api.Deleted", "200", mutation...)
+	}
+	onType := what + " The body's id names the entity."
+	if v.Creates {
+		onType = what + " Without an id in the body it makes a new entity."
+	}
+	if v.Name == graph.VerbRollback {
+		in = "api.RollbackOf"
+	}
+	return object{
+		"/" + n + "/{id}/" + v.Name: object{"post": operation(n+"."+v.Name, n, what, answer, withParameters("id", "ifMatch", "ifVersion"), body(strings.TrimSuffix(in, "Of"), false))},
+		"/" + n + "/" + v.Name:      object{"post": operation(n+"."+v.Name+"New", n, onType, answer, body(in, false))},
+	}
 }
 
 // mutation are the refusals of a mutation.

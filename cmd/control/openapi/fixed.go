@@ -1,23 +1,27 @@
 package openapi
 
+// stream is an operation whose answer has no schema.
+func stream(id, tag, what, media string, opts ...option) object {
+	return operation(id, tag, what, append(opts, func(op object) {
+		out := object{"200": object{"description": "A stream.", "content": object{media: object{"schema": object{"type": "string"}}}}}
+		for _, s := range []string{"400", "401", "403", "404", "429", "503"} {
+			out[s] = ref("responses", s)
+		}
+		op["responses"] = out
+	})...)
+}
+
+// upgrade makes an operation a WebSocket's.
+func upgrade(op object) {
+	answers("api.Error", "101", "400")(op)
+	r := op["responses"].(object) //nolint:forcetypeassert // made by answers
+	r["101"] = object{"description": "A WebSocket."}
+	r["426"] = object{"description": "The request does not ask for a WebSocket.", "content": content("api.Error")}
+}
+
 // fixed are the paths that do not depend on the types.
 func fixed() object {
-	stream := func(id, what, media string, opts ...option) object {
-		op := operation(id, "Events", what, append(opts, func(op object) {
-			out := object{"200": object{"description": "A stream.", "content": object{media: object{"schema": object{"type": "string"}}}}}
-			for _, s := range []string{"400", "401", "403", "404", "429", "503"} {
-				out[s] = ref("responses", s)
-			}
-			op["responses"] = out
-		})...)
-		return op
-	}
-	socket := operation("eventsSocket", "Events", "The same over a WebSocket: one event a text message. Go on with after=seq.", withParameters("after", "eventType", "entity", "actor"), func(op object) {
-		answers("api.Error", "101", "400")(op)
-		r := op["responses"].(object) //nolint:forcetypeassert // made by answers
-		r["101"] = object{"description": "A WebSocket."}
-		r["426"] = object{"description": "The request does not ask for a WebSocket.", "content": content("api.Error")}
-	})
+	socket := operation("eventsSocket", "Events", "The same over a WebSocket: one event a text message. Go on with after=seq.", withParameters("after", "eventType", "entity", "actor"), upgrade)
 	ndjson := func(op object) {
 		op["requestBody"] = object{"required": true, "content": object{"application/x-ndjson": object{"schema": object{"type": "string"}}}}
 	}
@@ -26,10 +30,10 @@ func fixed() object {
 	}
 	return object{
 		"/events":        object{"get": operation("listEvents", "Events", "Entity events: newest first, or from after on oldest first.", answers("api.EventPage", "200", "400"), withParameters("after", "before", "eventType", "entity", "actor", "eventLimit"))},
-		"/events/stream": object{"get": stream("eventsStream", "Server-sent events; each one's id is its seq. Without after or Last-Event-ID: from now on.", "text/event-stream", withParameters("after", "eventType", "entity", "actor", "lastEventID"))},
+		"/events/stream": object{"get": stream("eventsStream", "Events", "Server-sent events; each one's id is its seq. Without after or Last-Event-ID: from now on.", "text/event-stream", withParameters("after", "eventType", "entity", "actor", "lastEventID"))},
 		"/events/ws":     object{"get": socket},
 		"/batch":         object{"post": operation("batch", "Batch", "Up to 1,000 operations, each with its own result.", answers("api.BatchResult", "200", "400", "413"), body("api.Batch", true))},
-		"/export":        object{"get": stream("export", "Every entity of these types (all but ApiKey) as NDJSON.", "application/x-ndjson", withParameters("types", "asOf"))},
+		"/export":        object{"get": stream("export", "Events", "Every entity of these types (all but ApiKey) as NDJSON.", "application/x-ndjson", withParameters("types", "asOf"))},
 		"/import":        object{"post": operation("import", "Batch", "Entities as NDJSON, as export writes them.", answers("api.Imported", "200", "400", "413"), withParameters("importType"), ndjson)},
 		"/keys":          object{"get": operation("listKeys", "Keys", "The tenant's keys.", answers("api.KeyPage", "200")), "post": operation("createKey", "Keys", "Make a key; its value is shown this once.", answers("api.Key", "201", "400", "409", "413"), body("api.KeyInput", true))},
 		"/keys/{id}": object{

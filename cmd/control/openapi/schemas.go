@@ -117,9 +117,11 @@ func common() object {
 		"api.Error": of([]string{"error", "message"}, object{
 			"error": str, "message": object{"type": "string", "description": "What is wrong, and what to do."}, "type": str, "id": str, "field": str, "details": list(schema("api.Error")),
 		}),
-		"api.Count":    of([]string{"count"}, object{"count": n}),
-		"api.Deleted":  of([]string{"$id", "$type", "$version", "deleted"}, object{"$id": str, "$type": str, "$version": n, "deleted": yes}),
-		"api.Rollback": object{"type": "object", "properties": object{"version": object{"type": "integer", "minimum": 1, "maximum": 1 << 31}, "asOf": object{"type": "string"}}, "additionalProperties": false},
+		"api.Count":      of([]string{"count"}, object{"count": n}),
+		"api.Deleted":    of([]string{"$id", "$type", "$version", "deleted"}, object{"$id": str, "$type": str, "$version": n, "deleted": yes}),
+		"api.Rollback":   object{"type": "object", "properties": object{"version": object{"type": "integer", "minimum": 1, "maximum": 1 << 31}, "asOf": object{"type": "string"}}, "additionalProperties": false},
+		"api.RollbackOf": object{"type": "object", "properties": object{"id": str, "version": object{"type": "integer", "minimum": 1, "maximum": 1 << 31}, "asOf": object{"type": "string"}}, "additionalProperties": false},
+		"api.ID":         object{"type": "object", "properties": object{"id": str}, "required": []string{"id"}},
 		"api.Query": object{
 			"type": "object", "additionalProperties": false, "properties": object{
 				"filter": object{"type": "object"}, "sort": either, "limit": object{"type": "integer", "minimum": 1, "maximum": graph.MaxLimit}, "offset": object{"type": "integer", "minimum": 0, "maximum": 1_000_000},
