@@ -184,6 +184,9 @@ func LogConfig(cfg *config.Config, logger *slog.Logger) eventlog.Config {
 	c.MaxBytes, c.MaxAge, c.Reserve = int64(cfg.Log.MaxSize), cfg.Log.MaxAge, int64(cfg.Log.Reserve)
 	c.URL, c.Replicas = cfg.Log.NATS, cfg.Log.Replicas
 	c.Readers = []string{readerRouter, readerLake, readerDedupe, readerConnectors}
+	for _, s := range graph.LogStreams("") {
+		c.Lent = append(c.Lent, eventlog.LentStream(s))
+	}
 	c.Logger = logger
 	return c
 }

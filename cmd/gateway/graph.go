@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -41,6 +42,8 @@ func openGraph(ctx context.Context, log *eventlog.Log, cfg *config.Config, types
 	}
 	c := graph.DefaultConfig(js, filepath.Join(cfg.Data, "graph"))
 	c.PublicURL, c.Logger, c.Types = publicURL, logger, types
+	stream := graph.LogStreams(c.Prefix)[0].Name
+	c.Rebuild = log.Mended(stream)
 	if cfg.Log.NATS != "" {
 		c.Replicas = cfg.Log.Replicas
 		if c.Replicas == 0 {
@@ -50,6 +53,11 @@ func openGraph(ctx context.Context, log *eventlog.Log, cfg *config.Config, types
 	s, err := graph.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open graph: %w", err)
+	}
+	if c.Rebuild {
+		if err := log.Settle(stream); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	return s, nil
 }

@@ -42,6 +42,10 @@ type Config struct {
 	// their first Commit. Other readers count from their first Commit on.
 	Readers []string
 
+	// Lent are streams that other parts keep in the embedded store: they are
+	// searched for damage as the log's own are.
+	Lent []LentStream
+
 	// MaxWaiting bounds the bytes that wait for the disk. Beyond it, Append
 	// answers ErrLogBusy.
 	MaxWaiting int
@@ -81,6 +85,16 @@ const (
 	// frameRoom is what a frame's payload needs beside it in a NATS message.
 	frameRoom = 1 << 10
 )
+
+// LentStream is a stream of another part in the same store.
+type LentStream struct {
+	Name    string
+	Subject string // what its subjects begin with
+	// Sound says whether a payload is as it was written. It must refuse every
+	// payload that holds a zero byte: no record of the store is free of them,
+	// so that none can be made up inside a payload.
+	Sound func(payload []byte) bool
+}
 
 // DefaultConfig is the embedded log in dir.
 func DefaultConfig(dir string) Config {

@@ -108,7 +108,7 @@ func Verify(ctx context.Context, cfg Config) (reports []BlockReport, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("verify log: %w", err)
 	}
-	for _, kind := range n.kinds() {
+	for _, kind := range cfg.kinds(n) {
 		list, err := blocks(filepath.Join(streamsDir(cfg.Dir), kind.name, "msgs"))
 		if err != nil {
 			return reports, fmt.Errorf("verify log stream %s: %w", kind.name, err)

@@ -13,9 +13,19 @@ import (
 // streamKind is what is known about the messages of a stream.
 type streamKind struct {
 	name     string
-	subjects []string // prefixes
-	idAt     int      // where a payload carries the log's id
-	frames   string   // the one subject of frames, "" where payloads are none
+	subjects []string                  // prefixes
+	idAt     int                       // where a payload carries the log's id
+	frames   string                    // the one subject of frames, "" where payloads are none
+	sound    func(payload []byte) bool // of a lent stream; nil for the log's own
+}
+
+// kinds are the streams that are searched for damage.
+func (c *Config) kinds(n names) []streamKind {
+	list := n.kinds()
+	for _, s := range c.Lent {
+		list = append(list, streamKind{name: s.Name, subjects: []string{s.Subject}, sound: s.Sound})
+	}
+	return list
 }
 
 func (n names) kinds() []streamKind {
@@ -39,8 +49,13 @@ func (k streamKind) fits(rec blockRecord) bool {
 			return false
 		}
 	}
-	return len(rec.payload) > k.idAt && rec.payload[0] == packVersion &&
-		slices.ContainsFunc(k.subjects, func(s string) bool { return strings.HasPrefix(string(rec.subject), s) })
+	if !slices.ContainsFunc(k.subjects, func(s string) bool { return strings.HasPrefix(string(rec.subject), s) }) {
+		return false
+	}
+	if k.sound != nil {
+		return k.sound(rec.payload)
+	}
+	return len(rec.payload) > k.idAt && rec.payload[0] == packVersion
 }
 
 // repaired is what became of one damaged block.
@@ -124,6 +139,9 @@ func (r *repairer) resync(off int) (next int, made []byte) {
 			return off + rec.size, nil
 		}
 	}
+	if r.kind.sound != nil {
+		return r.scan(off + 1), nil
+	}
 	for at := off; ; at++ {
 		i := bytes.Index(r.buf[at:], r.id[:])
 		if i < 0 {
@@ -139,8 +157,19 @@ func (r *repairer) resync(off int) (next int, made []byte) {
 // sound says whether a record is as it was written.
 func (r *repairer) sound(rec blockRecord) bool { return r.hash.sound(rec) && r.kind.fits(rec) }
 
+// scan finds the next sound record of a lent stream, -1 where there is none.
+// Its payloads hold no zero byte and every record does, so a payload holds none.
+func (r *repairer) scan(from int) int {
+	for at := from; at+blockMin <= len(r.buf); at++ {
+		if rec, err := parseBlock(r.buf[at:]); err == nil && !rec.special && r.sound(rec) {
+			return at
+		}
+	}
+	return -1
+}
+
 func (r *repairer) trusted(rec blockRecord) bool {
-	return rec.special || len(rec.payload) >= r.kind.idAt+len(r.id) && bytes.Equal(rec.payload[r.kind.idAt:r.kind.idAt+len(r.id)], r.id[:])
+	return rec.special || r.kind.sound != nil || len(rec.payload) >= r.kind.idAt+len(r.id) && bytes.Equal(rec.payload[r.kind.idAt:r.kind.idAt+len(r.id)], r.id[:])
 }
 
 // recordAround looks for the record whose payload carries the id at place at,

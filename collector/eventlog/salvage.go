@@ -47,11 +47,36 @@ func (l *Log) repairStore(ctx context.Context) error {
 	if clean {
 		l.salvage.noted = note.Last
 	}
-	for _, kind := range l.names.kinds() {
+	for _, kind := range l.cfg.kinds(l.names) {
 		s := salvager{log: l, kind: kind, dir: l.blocksDir(kind.name)}
-		if err := s.run(ctx, clean); err != nil {
+		// What a lent stream's records say is not checked again when they are
+		// read from the store, so they are checked now.
+		if err := s.run(ctx, clean && kind.sound == nil); err != nil {
 			return fmt.Errorf("search log stream %s for damage: %w", kind.name, err)
 		}
+	}
+	return nil
+}
+
+// mendedPath is a mark beside the store: a lent stream was mended, and its part
+// has not yet drawn its conclusions.
+func mendedPath(dir, stream string) string { return filepath.Join(dir, "mended-"+stream) }
+
+// Mended says whether a lent stream was found damaged and mended, now or at an
+// earlier start, since [Log.Settle] was called for it: what its part has made
+// of it may rest on messages that are gone.
+func (l *Log) Mended(stream string) bool {
+	if l.srv == nil {
+		return false
+	}
+	_, err := os.Lstat(mendedPath(l.cfg.Dir, stream))
+	return err == nil
+}
+
+// Settle forgets that a lent stream was mended.
+func (l *Log) Settle(stream string) error {
+	if err := os.Remove(mendedPath(l.cfg.Dir, stream)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("note of a mended stream: %w", err)
 	}
 	return nil
 }
@@ -107,6 +132,11 @@ func (s salvager) run(ctx context.Context, clean bool) error {
 	bad, err := s.find(ctx, list, clean)
 	if err != nil {
 		return err
+	}
+	if s.kind.sound != nil && slices.Contains(bad, true) {
+		if err := writeSynced(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
+			return err
+		}
 	}
 	mended := false
 	for i, b := range list {

@@ -23,6 +23,9 @@ type Config struct {
 	// Dir is the folder of the projection, which may be deleted at any time
 	// while the graph is closed. Required.
 	Dir string
+	// Rebuild has the projection built anew, because the log has been mended:
+	// it may show what is no longer there.
+	Rebuild bool
 	// Types are the entity types; the built-in ones unless set.
 	Types *Types
 	// PublicURL goes into $context.

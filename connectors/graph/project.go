@@ -214,6 +214,9 @@ func (p *projection) apply(ctx context.Context, msgs []logged) (err error) {
 // one projects one message. What cannot be read is counted and passed over: it
 // is in the log for whoever wants to look, and must not stop what follows.
 func (p *projection) one(ctx context.Context, m logged) error {
+	if m.subject == p.names.padding() {
+		return nil
+	}
 	place, ok := p.names.parse(m.subject)
 	if !ok {
 		return p.odd(m, errors.New("its subject is not the graph's"))

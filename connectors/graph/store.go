@@ -197,6 +197,12 @@ func (s *Store) openLatest(ctx context.Context) (*projection, error) {
 	if highest > 0 {
 		p, m, err := openProjection(ctx, s.file(highest), s.types, s.names, s.cfg.Logger)
 		if err == nil {
+			if m.stream == s.identity() {
+				if err := s.pad(ctx, m.applied); err != nil {
+					p.close()
+					return nil, err
+				}
+			}
 			if err = s.fits(ctx, m); err == nil {
 				return p, nil
 			}
@@ -241,6 +247,8 @@ func (s *Store) fits(ctx context.Context, m meta) error {
 		return errors.New("the types have changed")
 	case m.stream != s.identity():
 		return errors.New("it belongs to another log")
+	case s.cfg.Rebuild:
+		return errors.New("the log has been mended")
 	case m.applied == 0:
 		return nil
 	}

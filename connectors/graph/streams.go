@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,56 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// LogStream is a stream of the graph, for whoever looks after the store that
+// holds it.
+type LogStream struct {
+	Name    string
+	Subject string // what its subjects begin with
+	// Sound says whether a message's payload is as the graph wrote it. One with
+	// a zero byte never is.
+	Sound func(payload []byte) bool
+}
+
+// LogStreams are the streams that a graph of this prefix keeps; the first holds
+// the truth.
+func LogStreams(prefix string) []LogStream {
+	n := makeNames(prefix)
+	return []LogStream{
+		{Name: n.graph, Subject: n.prefix, Sound: func(payload []byte) bool {
+			raw, err := unseal(payload)
+			return err == nil && bytes.IndexByte(raw, 0) < 0
+		}},
+		{Name: n.state, Subject: n.statePrefix, Sound: func(payload []byte) bool { return bytes.IndexByte(payload, 0) < 0 }},
+	}
+}
+
+// maxPad is how many messages at the log's end are made up for; more missing
+// means another log, or a backup.
+const maxPad = 1 << 16
+
+// pad makes the log as long as it was when a projection had read it up to
+// want. A log that lost its end would give new mutations the places of lost
+// ones, which readers have passed.
+func (s *Store) pad(ctx context.Context, want uint64) error {
+	last, err := s.last(ctx)
+	if err != nil || last >= want || want-last > maxPad {
+		return err
+	}
+	s.cfg.Logger.Error("graph.log_lost_its_end", "from", last+1, "to", want)
+	data, err := seal(struct{}{})
+	if err != nil {
+		return err
+	}
+	for last < want {
+		ack, err := s.cfg.JetStream.Publish(ctx, s.names.padding(), data)
+		if err != nil {
+			return fmt.Errorf("pad the graph's log: %w", err)
+		}
+		last = ack.Sequence
+	}
+	return nil
+}
 
 // openStreams makes the streams or takes the ones that are there, as long as
 // they keep the promises. An operator's own limits are left alone.

@@ -34,6 +34,9 @@ func (n names) unique(tenant, typ, field, key string) string {
 	return n.prefix + tenant + ".u." + typ + "." + field + "." + hex.EncodeToString(sum[:16])
 }
 
+// padding is the subject of messages that only take a place.
+func (n names) padding() string { return n.prefix + "padding" }
+
 // place is what a subject of the graph says.
 type place struct {
 	tenant, typ string
