@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	chosen := flags.String("run", "", "what to measure, by commas: "+names(parts)+"; without it all but the long ones")
 	bin := flags.String("gateway", "", "measure this program instead of a build of the tree")
+	profile := flags.String("cpuprofile", "", "write a profile of this process (the graph is measured within it) to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -81,6 +83,17 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("build: %w", err)
 		}
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // a profile that is cut short says so when it is read
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	for _, p := range parts {
 		if len(wanted) == 0 && !p.long || slices.Contains(wanted, p.name) {
