@@ -100,9 +100,14 @@ func (a *attempt) finish(ctx context.Context, seq uint64) (Result, error) {
 	return result, err
 }
 
+// result gives what the mutation left. It is known, but for the time that the
+// log gave the event, which the projection remembers for a while.
 func (a *attempt) result(ctx context.Context, seq uint64) (Result, error) {
 	p, release := a.s.view()
 	defer release()
+	if at, ok := p.timeOf(seq); ok {
+		return a.made(seq, at), nil
+	}
 	st, err := a.s.stateAt(ctx, p, a.scope.tenant, a.typ, seq)
 	if err != nil {
 		return Result{}, unavailable(err, "the mutation is stored, but cannot be read now")
@@ -112,6 +117,19 @@ func (a *attempt) result(ctx context.Context, seq uint64) (Result, error) {
 		return Result{}, unavailable(err, "the mutation is stored, but cannot be read now")
 	}
 	return Result{Entity: &st.Entity, Event: e}, nil
+}
+
+// made puts together what a read of seq would show.
+func (a *attempt) made(seq uint64, at int64) Result {
+	e := a.s.blank(a.scope.tenant, a.typ)
+	e.ID, e.Version, e.Seq, e.UpdatedAt, e.doc = a.id, a.sent.Version, seq, at, a.doc
+	if e.CreatedAt, e.CreatedBy = at, a.sent.Actor; a.now != nil {
+		e.CreatedAt, e.CreatedBy = a.now.CreatedAt, a.now.CreatedBy
+	}
+	return Result{Entity: &e, Event: &Event{
+		ID: a.sent.ID, Name: a.typ.Name + "." + a.sent.Event, Target: a.id, Tenant: a.scope.tenant, Actor: a.sent.Actor, Time: at,
+		Version: a.sent.Version, Seq: seq, Data: a.sent.Data, Deleted: a.sent.Deleted, Cause: a.sent.Cause, Hops: a.sent.Hops,
+	}}
 }
 
 // failed turns an error of the log into an answer.

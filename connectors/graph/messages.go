@@ -45,6 +45,7 @@ func (a *attempt) messages(ctx context.Context, after map[string]any) (changed b
 	if err := a.reserve(ctx, p, before, after); err != nil {
 		return false, err
 	}
+	a.sent = e
 	data, err := seal(e)
 	if err != nil {
 		return false, err

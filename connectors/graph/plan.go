@@ -25,6 +25,7 @@ type attempt struct {
 	eventID string // the same in every try
 	now     *state // what the plan was made on; nil for a new entity
 	doc     []byte // after it
+	sent    stored // the event as the log gets it
 	msgs    []message
 	release func() // of the entity's lock; nil when not held
 }

@@ -57,10 +57,31 @@ type projection struct {
 	stopped chan struct{}      // following has ended
 	retired chan struct{}      // another projection has taken over
 
+	fresh []moment // the applying goroutine's: events of the open transaction
+
 	mu      sync.Mutex
 	applied uint64
-	lastAt  int64         // of the event at applied
-	changed chan struct{} // closed when applied moves
+	times   [recentTimes]moment // of the last events, by their sequence
+	lastAt  int64               // of the event at applied
+	changed chan struct{}       // closed when applied moves
+}
+
+// moment is when an event was, as the projection has it.
+type moment struct {
+	seq uint64
+	at  int64
+}
+
+// recentTimes is of how many events the time is remembered, for the mutations
+// that wait for them.
+const recentTimes = 1 << 12
+
+// timeOf gives the time of an event that was projected a moment ago.
+func (p *projection) timeOf(seq uint64) (at int64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.times[seq%recentTimes]
+	return m.at, m.seq == seq
 }
 
 // openProjection opens the file or makes it. fresh says that it holds nothing
@@ -149,6 +170,9 @@ func (p *projection) retire() {
 
 func (p *projection) moved(to uint64) {
 	p.mu.Lock()
+	for _, m := range p.fresh[max(0, len(p.fresh)-recentTimes):] {
+		p.times[m.seq%recentTimes] = m
+	}
 	p.applied, p.lastAt = to, p.at
 	close(p.changed)
 	p.changed = make(chan struct{})
@@ -179,6 +203,10 @@ func (p *projection) exec(ctx context.Context, query string, args ...any) error 
 
 // apply projects messages in one transaction: all or none.
 func (p *projection) apply(ctx context.Context, msgs []logged) (err error) {
+	// A transaction is short, and a context that can end costs a goroutine for
+	// each of its statements.
+	ctx = context.WithoutCancel(ctx)
+	p.fresh = p.fresh[:0]
 	if err := p.exec(ctx, "begin immediate"); err != nil {
 		return fmt.Errorf("projection: %w", err)
 	}
@@ -328,6 +356,7 @@ func (p *projection) event(ctx context.Context, tenant int64, at place, s stored
 		return err
 	}
 	p.touched[at.typ] = m.seq
+	p.fresh = append(p.fresh, moment{m.seq, p.at})
 	t := p.types.byName[at.typ]
 	if t == nil { // a type of a file that is gone: its events stay
 		return nil

@@ -13,14 +13,14 @@ func defaultWords() []string { return strings.Fields(blocklist) }
 
 // words are the blocked words, sorted by how they are looked for.
 type words struct {
-	whole  map[string]bool // three letters: only a whole id counts
-	edges  []string        // with a digit: only at the start or the end
-	within []string        // anywhere
+	whole  map[string]bool     // three letters: only a whole id counts
+	edges  []string            // with a digit: only at the start or the end
+	within map[string][]string // anywhere, by their first letters
 }
 
 // pick keeps the words that an id of this alphabet can hold at all.
 func pick(list []string, alphabet string) words {
-	w := words{whole: map[string]bool{}}
+	w := words{whole: map[string]bool{}, within: map[string][]string{}}
 	alphabet = strings.ToLower(alphabet)
 	for _, word := range list {
 		word = strings.ToLower(word)
@@ -32,7 +32,7 @@ func pick(list []string, alphabet string) words {
 		case strings.ContainsAny(word, "0123456789"):
 			w.edges = append(w.edges, word)
 		default:
-			w.within = append(w.within, word)
+			w.within[word[:3]] = append(w.within[word[:3]], word)
 		}
 	}
 	return w
@@ -52,9 +52,11 @@ func (w words) in(id string) bool {
 			return true
 		}
 	}
-	for _, word := range w.within {
-		if strings.Contains(id, word) {
-			return true
+	for i := range len(id) - 3 {
+		for _, word := range w.within[id[i:i+3]] {
+			if strings.HasPrefix(id[i:], word) {
+				return true
+			}
 		}
 	}
 	return false
