@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,8 @@ func (r *reader) do(t testing.TB, b block) (string, error) {
 		return r.run(cmd)
 	case "html":
 		return "", r.open(ctx, t, text)
+	case "js": // in a page that has the script
+		return "", r.open(ctx, t, `<script src="http://`+r.g.listen+`/v1" data-tenant="default"></script><script>addEventListener('load', () => {`+text+`})</script>`)
 	}
 	return "", fmt.Errorf("nobody knows how to run a block of language %q", b.language)
 }
@@ -152,7 +156,7 @@ func follow(t *testing.T, r *reader, path string) {
 	list := blocks(t, path)
 	ran := 0
 	for _, b := range list {
-		if outputs[b.language] {
+		if outputs[b.language] || aside(b) {
 			continue
 		}
 		ran++
@@ -165,25 +169,90 @@ func follow(t *testing.T, r *reader, path string) {
 	}
 }
 
-// documents are the pages whose blocks run, each with a gateway of its own that
-// forwards to stand-ins.
-var documents = []string{"jsclient/README.md", "connectors/README.md", "forwarders/README.md", "lakehouse/README.md"} //nolint:gochecknoglobals // a constant table
+// documents are the pages whose blocks run, each row with a gateway of its own
+// that forwards to stand-ins.
+var documents = map[string][]string{ //nolint:gochecknoglobals // a constant table
+	"README":         {"README.md"},
+	"paste a script": {"jsclient/README.md"},
+	"connectors":     {"connectors/README.md"},
+	"forwarders":     {"forwarders/README.md"},
+	"lakehouse":      {"lakehouse/README.md", "lakehouse/WAREHOUSES.md", "collector/README.md"},
+	"packages": {
+		"jsclient/packages/sdk/README.md", "jsclient/packages/analytics/README.md", "jsclient/packages/billing/README.md", "jsclient/packages/crm/README.md",
+		"jsclient/packages/marketing/README.md", "jsclient/packages/platform/README.md", "jsclient/packages/projects/README.md", "jsclient/packages/node/README.md", "jsclient/packages/cli/README.md",
+	},
+}
+
+// apart are the blocks that no test follows as they stand, by how they begin,
+// and why.
+var apart = map[string]string{ //nolint:gochecknoglobals // a constant table
+	"go run ./cmd/headlessly serve\n":        "the gateway of the test is this one",
+	"go run ./cmd/headlessly serve --config": "likewise, with the file that the block before checks",
+	"go run ./cmd/headlessly sinks":          "runs until it is stopped; TestADayOfTrafficIsStoredExactlyOnce uses these stand-ins",
+	"go run ./cmd/headlessly tail":           "runs until it is stopped; forwarders/README.md has the rest",
+	"posthog.init(":                          "TestVendorSDKsThroughTheTunnel runs the vendors' SDKs",
+	"call() {":                               "its stream of events has no end; connectors/README.md has the rest",
+	"make test":                              "runs this test",
+}
+
+func aside(b block) bool {
+	for begin := range apart {
+		if strings.HasPrefix(b.text, begin) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestEveryBlockThatIsAsideIsInADocument(t *testing.T) {
+	for begin, why := range apart {
+		found := slices.ContainsFunc(blocks(t, "../../README.md"), func(b block) bool { return strings.HasPrefix(b.text, begin) })
+		if !found || why == "" {
+			t.Errorf("no block begins with %q, or nothing says why it is aside: %q", begin, why)
+		}
+	}
+}
 
 func TestEveryBlockOfTheDocumentsRuns(t *testing.T) {
-	for _, doc := range documents {
-		t.Run(doc, func(t *testing.T) {
+	for name, docs := range documents {
+		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			out := w.g.run(t, "Integration.connect", "--provider", "analytics", "--destinations", `{"posthog":{"apiKey":"phc_doc"}}`)
 			if !strings.Contains(out, `"status": "Connected"`) {
 				t.Fatalf("connect: %s", out)
 			}
-			r := &reader{
-				g: w.g, dir: t.TempDir(),
-				env: append(w.env, "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH")),
-				local: strings.NewReplacer("http://localhost:8080", "http://"+w.g.listen, "http://localhost:8081", "http://"+w.g.control,
-					"https://public@o1.ingest.sentry.io/2", strings.Replace(w.sinks, "http://", "http://public@", 1)+"/2"),
+			r := w.reader(t)
+			for _, doc := range docs {
+				follow(t, r, filepath.Join("../..", doc))
 			}
-			follow(t, r, filepath.Join("../..", doc))
 		})
+	}
+}
+
+// reader is somebody who reads beside a world: what stands in the documents is
+// turned into what is here.
+func (w *world) reader(t testing.TB) *reader {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(w.g.dir, "credentials.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys struct{ AdminKey string }
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		t.Fatal(err)
+	}
+	cli, err := filepath.Abs("../../jsclient/packages/cli/bin/headlessly.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := strings.Replace(w.sinks, "http://", "http://public@", 1) + "/2"
+	return &reader{
+		g: w.g, dir: t.TempDir(),
+		env: append(w.env, "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"),
+			"R2_TOKEN=token", "R2_KEY_ID=id", "R2_SECRET=secret", "GA_API_SECRET=secret"),
+		local: strings.NewReplacer("http://localhost:8080", "http://"+w.g.listen, "http://localhost:8081", "http://"+w.g.control, "http://127.0.0.1:8081", "http://"+w.g.control,
+			"https://public@o1.ingest.sentry.io/2", dsn, "https://key@o1.ingest.sentry.io/2", dsn, "https://eu.i.posthog.com", w.sinks,
+			"hly_admin_…", keys.AdminKey, "contact_fX9bL5nRd", w.ids["contact_fX9bL5nRd"],
+			"go run ./cmd/headlessly", "headlessly", "npx @headlessly/cli", "node "+cli),
 	}
 }
