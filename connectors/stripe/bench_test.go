@@ -12,6 +12,7 @@ import (
 func BenchmarkReceiptsToEntities(b *testing.B) {
 	a := connected(b, 500)
 	all := a.stripe.All("customers")
+	mapped := 0
 	b.ResetTimer()
 	for n := 0; n < b.N; n += len(all) {
 		b.StopTimer()
@@ -20,12 +21,19 @@ func BenchmarkReceiptsToEntities(b *testing.B) {
 		}
 		a.Clock.Advance(2e9)
 		in := a.receipts(a.stripe.Webhooks())
+		mapped += len(in)
 		b.StartTimer()
 		if err := a.Connections.Receive(b.Context(), in); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
+	b.StopTimer()
+	b.ReportMetric(float64(mapped)/b.Elapsed().Seconds(), "receipts/s")
+	for _, o := range a.stripe.All("customers") {
+		if e := a.find(b, "Customer", "stripeCustomerId", o["id"].(string)); e.Text("name") != o["name"] {
+			b.Fatalf("%s is %s here, %s there: it was not mapped", o["id"], e.Text("name"), o["name"])
+		}
+	}
 }
 
 // BenchmarkVerify judges a webhook by its signature, as the door does.
