@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // commitLoop commits by interval, by size and when asked, until ctx is done.
@@ -132,7 +134,10 @@ func (w *Writer) commitSink(ctx context.Context, s *sink, b *batch, began time.T
 	if s.job == nil {
 		s.job = &job{frames: b.frames, rows: b.rows}
 	}
-	through, err := w.lake.commit(ctx, s.layout, s.job, w.key(), w.step)
+	traced, end := w.lake.span(ctx, "lakehouse commit", attribute.String("headlessly.table", s.name), attribute.Int("headlessly.records", len(s.job.rows)),
+		attribute.String("headlessly.log_frames", s.job.frames.String()))
+	through, err := w.lake.commit(traced, s.layout, s.job, w.key(), w.step)
+	end(err)
 	if err != nil {
 		return err
 	}

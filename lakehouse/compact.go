@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math/bits"
 	"slices"
 	"strings"
@@ -214,29 +215,7 @@ func readSorted(ctx context.Context, t *table.Table, one *layout, group []table.
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	var batches []arrow.RecordBatch
-	defer func() {
-		for _, b := range batches {
-			b.Release()
-		}
-	}()
-	want, got := int64(0), int64(0)
-	for _, f := range group {
-		want += f.File.Count()
-	}
-	for rec, err := range records {
-		if err != nil {
-			return nil, fmt.Errorf("read: %w", err)
-		}
-		batches = append(batches, rec)
-		got += rec.NumRows()
-	}
-	if got != want {
-		return nil, fmt.Errorf("files hold %d rows where the table says %d", got, want)
-	}
-	tbl := array.NewTableFromRecords(scanned, batches)
-	defer tbl.Release()
-	columns := make([]arrow.Array, tbl.NumCols())
+	columns, got, err := joined(scanned, records)
 	defer func() {
 		for _, c := range columns {
 			if c != nil {
@@ -244,10 +223,15 @@ func readSorted(ctx context.Context, t *table.Table, one *layout, group []table.
 			}
 		}
 	}()
-	for i := range columns {
-		if columns[i], err = array.Concatenate(tbl.Column(i).Data().Chunks(), memory.DefaultAllocator); err != nil {
-			return nil, fmt.Errorf("join column %s: %w", schema.Field(i).Name, err)
-		}
+	if err != nil {
+		return nil, err
+	}
+	want := int64(0)
+	for _, f := range group {
+		want += f.File.Count()
+	}
+	if got != want {
+		return nil, fmt.Errorf("files hold %d rows where the table says %d", got, want)
 	}
 	order, err := sortOrder(schema, columns, one)
 	if err != nil {
@@ -263,6 +247,47 @@ func readSorted(ctx context.Context, t *table.Table, one *layout, group []table.
 		columns[i] = sorted
 	}
 	return array.NewRecordBatch(schema, columns, got), nil
+}
+
+// joined reads all rows and gives them as whole columns. What was read of a
+// column goes as soon as it is joined: the rows are in memory once, not twice.
+// The columns are the caller's to release, also with an error.
+func joined(schema *arrow.Schema, records iter.Seq2[arrow.RecordBatch, error]) (columns []arrow.Array, rows int64, err error) {
+	chunks := make([][]arrow.Array, schema.NumFields())
+	forget := func(i int) {
+		for _, c := range chunks[i] {
+			c.Release()
+		}
+		chunks[i] = nil
+	}
+	defer func() {
+		for i := range chunks {
+			forget(i)
+		}
+	}()
+	for rec, err := range records {
+		if err != nil {
+			return nil, 0, fmt.Errorf("read: %w", err)
+		}
+		rows += rec.NumRows()
+		for i := range chunks {
+			c := rec.Column(i)
+			c.Retain()
+			chunks[i] = append(chunks[i], c)
+		}
+		rec.Release()
+	}
+	columns = make([]arrow.Array, len(chunks))
+	for i := range chunks {
+		if len(chunks[i]) == 0 {
+			chunks[i] = []arrow.Array{array.MakeArrayOfNull(memory.DefaultAllocator, schema.Field(i).Type, 0)}
+		}
+		if columns[i], err = array.Concatenate(chunks[i], memory.DefaultAllocator); err != nil {
+			return columns, 0, fmt.Errorf("join column %s: %w", schema.Field(i).Name, err)
+		}
+		forget(i)
+	}
+	return columns, rows, nil
 }
 
 // sortOrder is the rows' numbers in the table's order.

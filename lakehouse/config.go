@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/headlessly/headlessly"
 )
 
@@ -62,6 +64,7 @@ type Config struct {
 
 	Clock  headlessly.Clock // default headlessly.SystemClock
 	Logger *slog.Logger     // default discards
+	Tracer trace.Tracer     // makes spans of commits and queries; nil makes none
 }
 
 // CatalogConfig names an Iceberg REST catalog, such as Cloudflare R2 Data

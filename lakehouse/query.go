@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/lakehouse/internal/wire"
 )
@@ -61,7 +63,15 @@ const (
 //
 // It blocks until the result is complete; ctx's end kills the worker. A fault
 // of the query is a *[QueryError]. Close the rows after use.
-func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions) (*Rows, error) {
+func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions) (rows *Rows, err error) {
+	ctx, end := l.span(ctx, "lakehouse query")
+	defer func() {
+		var found int64
+		if rows != nil {
+			found = rows.Count
+		}
+		end(err, attribute.Int64("headlessly.rows", found))
+	}()
 	if tenant != "" && !headlessly.ValidTenant(tenant) {
 		return nil, &QueryError{Code: CodeInvalid, Message: fmt.Sprintf("tenant %q is not a tenant name", tenant)}
 	}
@@ -85,7 +95,7 @@ func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.runIn(ctx, dir, tenant, sql, limits, opts)
+	rows, err = l.runIn(ctx, dir, tenant, sql, limits, opts)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -208,7 +208,9 @@ func LakeConfig(cfg *config.Config, logger *slog.Logger) lakehouse.Config {
 }
 
 func (g *Gateway) openLake(ctx context.Context) (err error) {
-	if g.lake, err = lakehouse.Open(ctx, LakeConfig(&g.cfg, g.logger)); err != nil {
+	c := LakeConfig(&g.cfg, g.logger)
+	c.Tracer = g.telemetry.Tracer()
+	if g.lake, err = lakehouse.Open(ctx, c); err != nil {
 		return fmt.Errorf("open lakehouse: %w", err)
 	}
 	g.onClose(func(context.Context) error { return g.lake.Close() })
