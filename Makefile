@@ -43,8 +43,9 @@ bench: ## the figures of the README, as ratios within one run
 peers: ## the browser script beside posthog-js, @sentry/browser and web-vitals: bench/peers/RESULTS.md
 	cd bench/peers && npm install --no-save --no-audit --no-fund --loglevel=error && npm run compare
 
-soak: ## longer runs of the fault tests
+soak: ## longer runs of the fault tests, and what crowds, overload and a large log do
 	HEADLESSLY_SOAK=1 $(GO) test -count=1 -timeout 3h ./...
+	$(GO) run ./bench -run flood,zipf,slow,overload,start
 
 clean:
 	rm -rf bin

@@ -2,7 +2,10 @@ package collector_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/headlessly/headlessly/collector"
 )
 
 // TestEveryRouteWithEveryKindOfKey is the table of routes × keys: what each
@@ -43,6 +46,18 @@ func TestEveryRouteWithEveryKindOfKey(t *testing.T) {
 		{"POST", "/v1/t?t=strict", event, [7]int{401, 403, 403, 403, 200, 403, 401}},
 		// Inbound receipts are verified by their signature; keys say nothing.
 		{"POST", "/~acme/in/github/integration_1", "{}", [7]int{401, 401, 401, 401, 401, 401, 401}},
+		// Behind the tunnel the provider's project says whose it is. A Bearer token
+		// counts as a key of the provider's, so ours is one of a project of
+		// nobody's; and a tenant that demands our keys has no way in.
+		{"POST", "/e/", captured, [7]int{207, 403, 403, 403, 403, 403, 403}},
+		{"POST", "/~acme/e/", captured, [7]int{207, 403, 403, 403, 403, 403, 403}},
+		{"POST", "/~other/e/", captured, [7]int{403, 403, 403, 403, 403, 403, 403}},
+		{"POST", "/e/", strings.ReplaceAll(captured, "phc_acme", "phc_strict"), [7]int{401, 403, 403, 403, 403, 403, 403}},
+		{"POST", "/e/", strings.ReplaceAll(captured, "phc_acme", "phc_nobody"), [7]int{403, 403, 403, 403, 403, 403, 403}},
+		{"POST", "/api/42/envelope/", `{"dsn":"https://public@gateway/42"}` + "\n", [7]int{207, 207, 207, 207, 207, 207, 207}},
+		{"GET", "/~acme/static/array.js", "", [7]int{207, 207, 207, 207, 207, 207, 207}},
+		{"GET", "/static/array.js", "", [7]int{403, 403, 403, 403, 403, 403, 403}},
+		{"DELETE", "/e/", captured, [7]int{405, 405, 405, 405, 405, 405, 405}},
 		// Nothing of a tenant's is behind the rest.
 		{"POST", "/e/flags", "{}", [7]int{200, 200, 200, 200, 200, 200, 200}},
 		{"POST", "/v1/m", "{}", [7]int{200, 200, 200, 200, 200, 200, 200}},
@@ -54,7 +69,8 @@ func TestEveryRouteWithEveryKindOfKey(t *testing.T) {
 		{"GET", "/e", "", [7]int{405, 405, 405, 405, 405, 405, 405}},
 		{"POST", "/~acme/events", "{}", [7]int{404, 404, 404, 404, 404, 404, 404}},
 	} {
-		g := start(t, withInbound)
+		p := &passage{stored: func() int { return 0 }}
+		g := start(t, withInbound, func(c *collector.Config) { c.Tunnel = p })
 		for i, k := range kinds {
 			t.Run(r.method+" "+r.path+" "+k.name, func(t *testing.T) {
 				g.log.mu.Lock()
@@ -65,9 +81,13 @@ func TestEveryRouteWithEveryKindOfKey(t *testing.T) {
 					t.Errorf("got %d %+v, want %d", res.StatusCode, answer, r.want[i])
 				}
 				stored := len(g.log.events(t))
-				if res.StatusCode >= http.StatusBadRequest && stored != 0 {
-					t.Errorf("refused, and %d events are in the log", stored)
+				if res.StatusCode >= http.StatusBadRequest && stored+len(p.passed) != 0 {
+					t.Errorf("refused, and %d events are in the log, %d requests were passed on", stored, len(p.passed))
 				}
+				if res.StatusCode == http.StatusMultiStatus && len(p.passed) != 1 {
+					t.Errorf("passed on %d times", len(p.passed))
+				}
+				p.passed = nil
 			})
 		}
 	}

@@ -1,8 +1,13 @@
 package signature_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -92,15 +97,44 @@ func TestARotationCarriesASignatureForEachSecret(t *testing.T) {
 	}
 }
 
-func FuzzVerifyTakesOnlyWhatWasSigned(f *testing.F) {
-	f.Add("msg_1", "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", []byte("{}"))
+// FuzzStandardWebhooks: what is accepted was signed with the secret, over this
+// id, time and body, within five minutes; and what we sign is accepted.
+func FuzzStandardWebhooks(f *testing.F) {
+	at := time.Unix(1614265330, 0)
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(vector.secret, signature.Prefix))
+	if err != nil {
+		f.Fatal(err)
+	}
+	mac := func(id, timestamp string, body []byte) string {
+		m := hmac.New(sha256.New, key)
+		fmt.Fprintf(m, "%s.%s.%s", id, timestamp, body)
+		return base64.StdEncoding.EncodeToString(m.Sum(nil))
+	}
+	f.Add(vector.id, vector.timestamp, vector.signature, []byte(vector.body))
+	f.Add(vector.id, vector.timestamp, "v1a,x v2,"+vector.signature[3:]+" "+vector.signature, []byte(vector.body))
+	f.Add("msg_1", "1614265330", "v1,", []byte("{}"))
+	for _, stamp := range []string{"1614265030", "1614265029", "1614265630", "1614265631", "9223372036854775807", "-9223372036854775808"} {
+		f.Add("msg_1", stamp, "v1,"+mac("msg_1", stamp, []byte("{}")), []byte("{}"))
+	}
 	f.Fuzz(func(t *testing.T, id, timestamp, header string, body []byte) {
-		at := time.Unix(1614265330, 0)
-		if err := signature.VerifyStandard(vector.secret, id, timestamp, header, body, at); err == nil {
-			key, _ := signature.Key(vector.secret)
-			if !strings.Contains(header, signature.Standard(key, id, at, body)[3:]) {
-				t.Errorf("took %q %q %q", id, timestamp, header)
+		if id != "" {
+			if err := signature.VerifyStandard(vector.secret, id, vector.timestamp, "v1,"+mac(id, vector.timestamp, body), body, at); err != nil {
+				t.Fatalf("a right signature of %q is refused: %v", body, err)
 			}
 		}
+		if signature.VerifyStandard(vector.secret, id, timestamp, header, body, at) != nil {
+			return
+		}
+		if n, err := strconv.ParseInt(timestamp, 10, 64); err != nil || n < at.Unix()-300 || n > at.Unix()+300 {
+			t.Fatalf("the time %q is accepted", timestamp)
+		}
+		want := mac(id, timestamp, body)
+		for one := range strings.SplitSeq(header, " ") {
+			text, ok := strings.CutPrefix(one, "v1,")
+			if raw, err := base64.StdEncoding.DecodeString(text); ok && err == nil && base64.StdEncoding.EncodeToString(raw) == want {
+				return
+			}
+		}
+		t.Fatalf("%q is accepted for %q, %q and %q", header, id, timestamp, body)
 	})
 }
