@@ -45,24 +45,31 @@ func TestAUniqueValueIsLookedUpByItsIndex(t *testing.T) {
 		}
 		args := append([]any{1}, comp.args...)
 		order, _ := comp.orderBy(keys)
-		rows, err := db.QueryContext(t.Context(), "explain query plan select id from "+customer.table()+" where tenant = ? and "+where+" order by "+order+" limit 26", args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := ""
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				t.Fatal(err)
-			}
-			plan += detail + "\n"
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
+		plan := explain(t, db, "select id from "+customer.table()+" where tenant = ? and "+where+" order by "+order+" limit 26", args...)
 		if !strings.Contains(plan, c.index+" ") {
 			t.Errorf("%s: the plan is %swant %s", c.name, plan, c.index)
 		}
 	}
+}
+
+// explain is SQLite's plan for a query.
+func explain(t *testing.T, db *sql.DB, query string, args ...any) (plan string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "explain query plan "+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan += detail + "\n"
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan
 }
