@@ -93,6 +93,10 @@ func (e *entity) known() error {
 		}
 	}
 	_, err := e.typ.FindVerb(e.verb)
+	var known *graph.Error
+	if errors.As(err, &known) {
+		return errors.New(known.Message) // its code is for programs
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -175,7 +176,7 @@ func showEntities(w io.Writer, t *graph.Type, list []map[string]any, columns []s
 	rows := make([][]string, len(list))
 	for i, e := range list {
 		for _, name := range columns {
-			rows[i] = append(rows[i], cell(e[name]))
+			rows[i] = append(rows[i], brief(e[name]))
 		}
 	}
 	return writeTable(w, columns, rows, terminal(w))
@@ -192,7 +193,7 @@ func showHistory(w io.Writer, events []map[string]any) error {
 			}
 			slices.Sort(changed)
 		}
-		rows[i] = []string{cell(e["version"]), cell(e["timestamp"]), cell(e["type"]), cell(e["actor"]), strings.Join(changed, ", ")}
+		rows[i] = []string{cell(e["version"]), brief(e["timestamp"]), cell(e["type"]), cell(e["actor"]), strings.Join(changed, ", ")}
 	}
 	return writeTable(w, []string{"version", "timestamp", "event", "actor", "changed"}, rows, terminal(w))
 }
@@ -219,6 +220,12 @@ func cell(v any) string {
 	}
 	return string(raw)
 }
+
+// fraction is what a list leaves out of a time: one entity by itself shows it.
+var fraction = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$`)
+
+// brief is a value as a list shows it.
+func brief(v any) string { return fraction.ReplaceAllString(cell(v), "${1}Z") }
 
 // writeTable aligns rows; width is the screen's, 0 where there is none.
 func writeTable(w io.Writer, head []string, rows [][]string, width int) error {

@@ -6,7 +6,7 @@ import { UsageError } from './errors.js'
 import { type Flags, readFlags, type Shape } from './flags.js'
 import { deliveries, replay, trace } from './forwarding.js'
 import { init, login } from './setup.js'
-import { show, write } from './show.js'
+import { formatOf, show, write } from './show.js'
 import { follow } from './stream.js'
 import { writeLive } from './tail.js'
 import { type Resolved, resolve } from './target.js'
@@ -69,8 +69,9 @@ async function tail(gateway: Resolved, { values, on }: Flags): Promise<void> {
 export const commands: Record<string, Command> = {
   sql: onGateway({ command: 'sql', values: ['format'], most: 1 }, sql),
   tail: onGateway({ command: 'tail', values: ['event', 'type', 'user'], switches: ['json'] }, tail),
-  status: onGateway({ command: 'status' }, async (gateway) => {
-    write(JSON.stringify(await gateway.client.status(), null, 2) + '\n')
+  status: onGateway({ command: 'status', switches: ['json', 'yaml', 'table'] }, async (gateway, { on }) => {
+    const format = formatOf([...on])
+    show(format === 'table' ? 'yaml' : format, () => '', await gateway.client.status())
   }),
   trace: onGateway({ command: 'trace', switches: ['json'], most: 1 }, trace),
   deliveries: onGateway(

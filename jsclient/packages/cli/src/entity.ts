@@ -74,7 +74,7 @@ const reads = new Set(['find', 'get', 'count', 'history'])
 
 function unknownVerb(name: string, verb: string, type: TypeInfo): string {
   const close = Object.keys(type.verbs).find((v) => distance(v, verb) <= 2)
-  return `not_found: ${name} has no verb "${verb}"${close ? `; did you mean "${close}"?` : ''}`
+  return `${name} has no verb "${verb}"${close ? `; did you mean "${close}"?` : ''}`
 }
 
 /** Levenshtein's distance. */

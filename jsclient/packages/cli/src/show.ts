@@ -82,7 +82,7 @@ export function entitiesTable(type: TypeInfo | undefined, list: Row[], named?: s
   const names = columns
   return table(
     names,
-    list.map((entity) => names.map((name) => cell(entity[name]))),
+    list.map((entity) => names.map((name) => brief(entity[name]))),
   )
 }
 
@@ -92,7 +92,7 @@ export function historyTable(events: Row[]): string {
     ['version', 'timestamp', 'event', 'actor', 'changed'],
     events.map((e) => [
       cell(e['version']),
-      cell(e['timestamp']),
+      brief(e['timestamp']),
       cell(e['type']),
       cell(e['actor']),
       e['version'] === 1
@@ -111,6 +111,11 @@ export function cell(value: unknown): string {
   if (Array.isArray(value)) return value.map(cell).join(', ')
   if (typeof value === 'object') return JSON.stringify(sorted(value))
   return String(value)
+}
+
+/** A value as a list shows it: a time without the fraction of its second. */
+function brief(value: unknown): string {
+  return cell(value).replace(/^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$/, '$1Z')
 }
 
 /** How far a column is cut to make a line fit. */
