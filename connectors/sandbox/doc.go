@@ -8,7 +8,8 @@
 // $.sql; each call is answered by its [Host], so it can do what the host lets it
 // do and nothing else: there is no network, no file and no environment. It has
 // a memory limit, a deadline at which its process is killed, and a bounded
-// number of calls and changes. Whatever it does, a crash of the engine
+// number of calls, of changes and of operations (calls of functions and jumps
+// inside it). Whatever it does, a crash of the engine
 // included, costs one *[Error]; the next program gets a process of its own.
 //
 // What a program had changed before it failed stays changed: each call is a
