@@ -133,11 +133,6 @@ func (s salvager) run(ctx context.Context, clean bool) error {
 	if err != nil {
 		return err
 	}
-	if s.kind.sound != nil && slices.Contains(bad, true) {
-		if err := writeSynced(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
-			return err
-		}
-	}
 	mended := false
 	for i, b := range list {
 		if !bad[i] {
@@ -281,6 +276,11 @@ func (s salvager) mend(list []block, i int) (did bool, err error) {
 	aside, err := s.log.quarantinePath(s.kind.name, fmt.Sprintf("%d.blk", b.index))
 	if err != nil {
 		return false, err
+	}
+	if s.kind.sound != nil {
+		if err := writeSynced(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
+			return false, err
+		}
 	}
 	// The original keeps its bytes under its new name: the mended block is
 	// another file.
