@@ -59,12 +59,12 @@ func newMeter(vm *quickjs.VM, limit int64, deadline time.Time) (m *meter, known 
 	calls := &rt.Fmalloc_ctx.Fmf
 	malloc, realloc := calls.Fjs_malloc, calls.Fjs_realloc
 	m.malloc = func(tls *libc.TLS, state uintptr, size lib.Tsize_t) uintptr {
-		p := (*(*func(*libc.TLS, uintptr, lib.Tsize_t) uintptr)(unsafe.Pointer(&malloc)))(tls, state, size)
+		p := (*(*func(*libc.TLS, uintptr, lib.Tsize_t) uintptr)(unsafe.Pointer(&malloc)))(tls, state, size) //nolint:gosec // calls the function at an address, as the engine does
 		m.outOfMemory = m.outOfMemory || p == 0
 		return p
 	}
 	m.realloc = func(tls *libc.TLS, state, block uintptr, size lib.Tsize_t) uintptr {
-		p := (*(*func(*libc.TLS, uintptr, uintptr, lib.Tsize_t) uintptr)(unsafe.Pointer(&realloc)))(tls, state, block, size)
+		p := (*(*func(*libc.TLS, uintptr, uintptr, lib.Tsize_t) uintptr)(unsafe.Pointer(&realloc)))(tls, state, block, size) //nolint:gosec // likewise
 		m.outOfMemory = m.outOfMemory || p == 0 && size > 0
 		return p
 	}
@@ -73,7 +73,9 @@ func newMeter(vm *quickjs.VM, limit int64, deadline time.Time) (m *meter, known 
 }
 
 // at is the engine's memory at an address: it lies outside of Go's heap.
-func at(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
+func at(address uintptr) unsafe.Pointer {
+	return *(*unsafe.Pointer)(unsafe.Pointer(&address)) //nolint:gosec // not Go's memory: it does not move
+}
 
 // address is a function's as the engine calls it.
 func address[F any](f *F) uintptr { return *(*uintptr)(unsafe.Pointer(f)) }
