@@ -3,6 +3,7 @@ package lakehouse
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"github.com/apache/iceberg-go"
@@ -39,6 +40,8 @@ func newRESTCatalog(ctx context.Context, cfg Config) (*catalog, error) {
 	}
 	if c.SigV4 != "" {
 		opts = append(opts, rest.WithSigV4RegionSvc(cfg.S3.Region, c.SigV4))
+	} else { // a signed body must stay as it is
+		opts = append(opts, rest.WithCustomTransport(catalogTransport{&http.Transport{Proxy: http.ProxyFromEnvironment}}))
 	}
 	if c.Scope != "" {
 		opts = append(opts, rest.WithScope(c.Scope))

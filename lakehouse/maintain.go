@@ -63,6 +63,9 @@ func (l *Lake) Expire(ctx context.Context) (int, error) {
 		if err != nil {
 			return n, err
 		}
+		if !collects(t) {
+			continue
+		}
 		before := len(t.Metadata().Snapshots())
 		txn := t.NewTransaction()
 		if err := txn.ExpireSnapshots(table.WithOlderThan(l.cfg.Maintenance.KeepSnapshots), table.WithRetainLast(keepLast)); err != nil {
@@ -80,6 +83,11 @@ func (l *Lake) Expire(ctx context.Context) (int, error) {
 	return n, nil
 }
 
+// collects says whether files and snapshots of a table may be removed that its
+// newest state does not name. Nessie forbids it: other branches may name them,
+// and its own collector does the work.
+func collects(t *table.Table) bool { return t.Properties()["gc.enabled"] != "false" }
+
 // RemoveOrphans removes files under the tables' folders that no snapshot names
 // and that are older than Maintenance.OrphanAge: what crashes left behind. It
 // returns how many went.
@@ -89,6 +97,9 @@ func (l *Lake) RemoveOrphans(ctx context.Context) (int, error) {
 		t, err := l.load(ctx, one.name)
 		if err != nil {
 			return n, err
+		}
+		if !collects(t) {
+			continue
 		}
 		r, err := t.DeleteOrphanFiles(ctx, table.WithFilesOlderThan(l.cfg.Maintenance.OrphanAge), table.WithEqualSchemes(map[string]string{"": "file"}))
 		n += len(r.DeletedFiles)

@@ -38,6 +38,7 @@ requests are finished and the open frame is on disk before the process ends.`,
 				"data":          func() { cfg.Data = flags.Data },
 				"listen":        func() { cfg.Listen = flags.Listen },
 				"control":       func() { cfg.Control = flags.Control },
+				"flight":        func() { cfg.Flight = flags.Flight },
 				"public-url":    func() { cfg.PublicURL = flags.PublicURL },
 				"nats":          func() { cfg.Log.NATS = flags.Log.NATS },
 				"allow-private": func() { cfg.Egress.AllowPrivate = flags.Egress.AllowPrivate },
@@ -57,6 +58,7 @@ requests are finished and the open frame is on disk before the process ends.`,
 	c.Flags().StringVar(&flags.Data, "data", d.Data, "folder of everything the gateway keeps")
 	c.Flags().StringVar(&flags.Listen, "listen", d.Listen, "public address: script and events")
 	c.Flags().StringVar(&flags.Control, "control", d.Control, "control plane's address: REST and SQL")
+	c.Flags().StringVar(&flags.Flight, "flight", "", "Arrow Flight SQL's address, for ADBC and JDBC tools (127.0.0.1:8082)")
 	c.Flags().StringVar(&flags.PublicURL, "public-url", "", "how browsers reach --listen, where that differs")
 	c.Flags().StringVar(&flags.Log.NATS, "nats", "", "external JetStream cluster, nats://a:4222,nats://b:4222, in place of the embedded log")
 	c.Flags().BoolVar(&flags.Egress.AllowPrivate, "allow-private", false, "let destinations be on loopback and private addresses (for trying things out)")

@@ -24,6 +24,9 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Control is the address of the control plane: REST and SQL.
 	Control string `yaml:"control"`
+	// Flight is the address of the Arrow Flight SQL server, for ADBC and JDBC
+	// tools; "" is none.
+	Flight string `yaml:"flight"`
 	// PublicURL is how browsers reach Listen, when that differs (behind a
 	// proxy, on a domain). It is printed in the script tag.
 	PublicURL string `yaml:"publicUrl"`
@@ -251,7 +254,10 @@ func (c *Config) Validate() error {
 	if c.Data == "" {
 		fault("data", "is missing: name a folder")
 	}
-	for path, addr := range map[string]string{"listen": c.Listen, "control": c.Control} {
+	for path, addr := range map[string]string{"listen": c.Listen, "control": c.Control, "flight": c.Flight} {
+		if path == "flight" && addr == "" {
+			continue
+		}
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			fault(path, "%q must look like :8080 or 127.0.0.1:8080", addr)
 		}

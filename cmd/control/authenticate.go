@@ -33,6 +33,22 @@ func Authenticate(s *store.Store, tenant, value string) (headlessly.Key, error) 
 	return key, nil
 }
 
+// SQLCaller finds the tenant whose tables a key may ask: its own or, with an
+// admin key, the one that is named; "" are all of them.
+func SQLCaller(s *store.Store) func(named, value string) (tenant string, err error) {
+	return func(named, value string) (string, error) {
+		tenant := named
+		if k, ok := s.Authenticate(value); ok && tenant == "" {
+			tenant = k.Tenant
+		}
+		key, err := Authenticate(s, tenant, value)
+		if err == nil && !allows(key.Scopes, ScopeSQL, "") {
+			err = outOfScope(ScopeSQL, "")
+		}
+		return tenant, err
+	}
+}
+
 // bearer is the key that a request carries, "" without one.
 func bearer(r *http.Request) string {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -17,6 +17,7 @@ import (
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
+	"github.com/headlessly/headlessly/cmd/flight"
 	"github.com/headlessly/headlessly/cmd/telemetry"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/dedupe"
@@ -88,6 +89,8 @@ type Gateway struct {
 	forward      *forwarding
 	collector    *collector.Collector
 	plane        *control.Plane
+	flight       *flight.Server // nil where it is off
+	flights      net.Listener
 	deps         forwarders.Deps
 	telemetry    *telemetry.Telemetry // nil where it is off
 	opened       atomic.Bool
@@ -264,7 +267,13 @@ func (g *Gateway) openControl(ctx context.Context) (err error) {
 		MCP: g.mcp, RequestsPerMinute: g.cfg.RequestsPerMinute,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
-	g.private, err = g.listen(ctx, g.cfg.Control)
+	if g.private, err = g.listen(ctx, g.cfg.Control); err != nil || g.cfg.Flight == "" {
+		return err
+	}
+	g.flight, err = flight.New(flight.Config{Caller: control.SQLCaller(g.store), SQL: g.sql, Version: Version, Logger: g.logger})
+	if err == nil {
+		g.flights, err = g.listen(ctx, g.cfg.Flight)
+	}
 	return err
 }
 
@@ -339,9 +348,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	srv := &http.Server{Handler: g.telemetry.Handler(g.plane), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })
 	srv.RegisterOnShutdown(g.hooks.Close)
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() { failed <- g.collector.Serve(g.public) }()
 	go func() { failed <- srv.Serve(g.private) }()
+	if g.flight != nil {
+		go func() { failed <- g.flight.Serve(g.flights) }()
+		defer g.flight.Close()
+	}
 
 	var err error
 	select {

