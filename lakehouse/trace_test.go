@@ -30,8 +30,8 @@ func TestCommitsAndQueriesAreSpans(t *testing.T) {
 	}
 	attrs := attribute.NewSet(spans[0].Attributes...)
 	for key, want := range map[attribute.Key]string{"headlessly.table": "events", "headlessly.records": "7", "headlessly.log_frames": "1-1"} {
-		if got, _ := attrs.Value(key); got.Emit() != want {
-			t.Errorf("%s is %q, want %q", key, got.Emit(), want)
+		if got, _ := attrs.Value(key); got.String() != want {
+			t.Errorf("%s is %q, want %q", key, got.String(), want)
 		}
 	}
 
@@ -48,7 +48,7 @@ func TestCommitsAndQueriesAreSpans(t *testing.T) {
 			continue
 		}
 		for _, a := range spans[0].Attributes {
-			if strings.Contains(a.Value.Emit(), canary) {
+			if strings.Contains(a.Value.String(), canary) {
 				t.Errorf("%s has the query's text", a.Key)
 			}
 		}
