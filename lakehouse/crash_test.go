@@ -138,6 +138,25 @@ func TestRowsAreThereOnceWhereverTheProcessDies(t *testing.T) {
 	}
 }
 
+// TestRowsAreThereOnceAfterManyKillsAtOnePoint kills again and again at the same
+// step of one lake's life; HEADLESSLY_SOAK=1 makes it 200 times at each.
+func TestRowsAreThereOnceAfterManyKillsAtOnePoint(t *testing.T) {
+	kills, points := 4, []string{"commit", "recorded"} // around the change of the catalog
+	if os.Getenv("HEADLESSLY_SOAK") != "" {
+		kills, points = 200, []string{"seal", "write", "commit", "catalog", "recorded", "committed", "cursor", "done"}
+	}
+	for _, step := range points {
+		t.Run(step, func(t *testing.T) {
+			dir := t.TempDir()
+			for i := range kills {
+				runChild(t, dir, step+"/1", 2*(i+1), 0)
+			}
+			runChild(t, dir, "", 2*kills+2, 0)
+			wantAll(t, dir, 2*kills+2)
+		})
+	}
+}
+
 func TestRowsAreThereOnceAfterKillsAtRandom(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 12 {

@@ -25,14 +25,14 @@ func TestALakeBehindNessie(t *testing.T) {
 			c.S3 = lakehouse.S3Config{Endpoint: store, Region: laketest.S3Region, AccessKeyID: laketest.S3Key, SecretAccessKey: headlessly.NewSecret(laketest.S3Secret)}
 		}
 	}
-	lake, w, stop := reopen(t, filepath.Join(dir, "one"), log, change())
+	_, w, stop := reopen(t, filepath.Join(dir, "one"), log, change())
 	for i := range 3 {
 		log.Append(laketest.Records("acme", i*10, i*10+10)...)
 		flush(t, w)
 	}
 	stop()
 	log.Forget() // as after a crash between the commit and the cursor
-	lake, w, _ = reopen(t, filepath.Join(dir, "one"), log, change(lakehouse.Promotion{Property: "total", Type: "double"}))
+	lake, w, _ := reopen(t, filepath.Join(dir, "one"), log, change(lakehouse.Promotion{Property: "total", Type: "double"}))
 	log.Append(laketest.Records("acme", 30, 40)...)
 	flush(t, w)
 	second, w2, _ := reopen(t, filepath.Join(dir, "two"), log, change(lakehouse.Promotion{Property: "total", Type: "double"})) // of the same log

