@@ -262,7 +262,7 @@ func (g *Gateway) checkDestinations(d headlessly.Destinations) error {
 }
 
 func (g *Gateway) openControl(ctx context.Context) (err error) {
-	g.plane = control.New(control.Config{
+	g.plane = control.New(control.Config{ //nolint:contextcheck // its routes are called with a request, which has a context of its own
 		Store: g.store, Graph: g.graph, Hooks: g.hooks, Handlers: g.handlers, Ended: g.live.ended, PublicURL: g.PublicURL(), SQL: g.sql, Live: g.live.show, Forwarding: g.forward, Webhooks: g.webhookRoutes(), Forgetting: &g.forgets, Status: g.status, Ready: g.log.Ready, Logger: g.logger,
 		MCP: g.mcp, RequestsPerMinute: g.cfg.RequestsPerMinute,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},

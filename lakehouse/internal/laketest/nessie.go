@@ -64,7 +64,7 @@ func StartNessie(t testing.TB, store string) (uri string) {
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
-		_ = <-ended // killed
+		<-ended // killed
 		if t.Failed() {
 			t.Logf("Nessie printed:\n%s", log)
 		}
