@@ -64,7 +64,9 @@ func StartNessie(t testing.TB, store string) (uri string) {
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
-		<-ended // killed
+		if err := <-ended; err == nil {
+			t.Error("Nessie had ended by itself")
+		}
 		if t.Failed() {
 			t.Logf("Nessie printed:\n%s", log)
 		}
