@@ -18,9 +18,10 @@ export const init = (given: Config, features: (() => void)[]): void => {
   for (const feature of features) guard(feature)()
   listen(window, 'visibilitychange pagehide', ({ type }) => {
     const gone = type === 'pagehide'
-    if (!gone && !document.hidden) return
-    report('hide', gone)
-    flush(true)
+    if (gone || document.hidden) {
+      report('hide', gone)
+      flush(true)
+    }
   })
   listen(window, 'online', () => drain(true))
   for (const call of early) call()

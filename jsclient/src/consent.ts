@@ -8,6 +8,8 @@ import { adopt, forget } from './visitor'
 const enum Limit {
   /** Events held while consent is waited for. */
   Held = 200,
+  /** Events held until the page is idle. */
+  Busy = 50,
 }
 
 let choice: ConsentChoice | undefined
@@ -20,12 +22,11 @@ const choiceKey = (): string => 'hly_c_' + config.tenant
 /** Does it now, later, or never. */
 export const whenGranted = (fn: () => void): void => {
   // A busy page need not be idle before it has this many: what follows the start waits for nothing.
-  if (held.length > 50) hurry()
+  if (held[Limit.Busy]) hurry()
   if (mode === 'granted') fn()
-  else if (mode === 'wait') {
-    if (held.length < Limit.Held) held.push(guard(fn))
-    else report('drop', [], 'consent')
-  }
+  if (mode !== 'wait') return
+  if (held[Limit.Held]) report('drop', [], 'consent')
+  else held.push(guard(fn))
 }
 
 /** Follow a choice: where things are kept, and what becomes of what waits. The category analytics decides. */

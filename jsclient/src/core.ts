@@ -13,7 +13,7 @@ export const configure = (given: Config): void => {
 }
 
 /** An option is on unless it is absent or the word false. */
-export const on = (value: unknown): boolean => value != null && value !== false && value !== 'false'
+export const on = (value: unknown): boolean => value != null && value + '' !== 'false'
 
 /** Whether `auto` asks for this. */
 export const wants = (name: Auto): boolean => {
@@ -52,7 +52,7 @@ export const subscribe = (name: string, fn: Listener): (() => void) => {
 
 /** Tells those who listen: event, ack, drop to the page; hide and leave among our own modules. */
 export const report = (name: string, ...args: unknown[]): void => {
-  if (!LITE && on(config.debug)) console.debug('[hly]', name, ...args)
+  if (!LITE && on(config.debug)) console.debug('hly', name, ...args)
   for (const fn of listeners[name] || []) fn(...(args as never[]))
 }
 
@@ -66,8 +66,7 @@ export const hurry = (): void => {
 /** When the browser has nothing better to do, but before the page is hidden; a page that nobody sees has no such moment. */
 export const soon = (fn: () => void): void => {
   waiting.push(guard(fn))
-  if (document.hidden) hurry()
-  else (window.requestIdleCallback || setTimeout)(hurry, { timeout: 1000 } as never)
+  document.hidden ? hurry() : (window.requestIdleCallback || setTimeout)(hurry, { timeout: 1000 } as never)
 }
 
 /** The scope of errors: tags, user, contexts, breadcrumbs. */

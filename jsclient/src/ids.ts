@@ -6,8 +6,11 @@ let seq = 0
  * little earlier are made in between.
  */
 export const uuid7 = (ms: number): string => {
-  seq = ms > last ? 0 : seq + 1
-  last = Math.max(ms, last)
+  seq++
+  if (ms > last) {
+    last = ms
+    seq = 0
+  }
   // A 1 and twelve digits of time, then three of the sequence.
   const digits = (ms + 2 ** 48).toString(16) + (seq + 4096).toString(16).slice(-3)
   const random = crypto.getRandomValues(new Uint8Array(32))

@@ -24,6 +24,9 @@ const enum Limit {
   Stored = 131072,
   Wait = 18e5,
   Day = 864e5,
+  /** How old a batch may be: while in doubt, less than ids are known for; else. */
+  Doubt = 7e7,
+  Week = 6e8,
   /** How long a batch that somebody else sends may take to arrive. */
   UnderWay = 15e3,
 }
@@ -55,7 +58,7 @@ export const now = (): number => {
 const pause = (): [number, number] => {
   const [count, until] = get(pauseKey()).split(',')
   const wait = +(until || 0) - Date.now()
-  return wait < Limit.Day ? [+(count || 0), wait] : [0, -Limit.Day]
+  return wait < Limit.Day ? [+(count || 0), wait] : [0, -wait]
 }
 
 const later = (ms: number): void => {
@@ -119,7 +122,7 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
     })
     const { status, ok, headers } = response
     final = !/5..|408|429/.test(status as never)
-    asked = +(headers.get('Retry-After') || 0) * 1000
+    asked = 1000 * (headers.get('Retry-After') as never) || 0
     if (!ok) refused = 'status ' + status
     else {
       const answer = Object(await response.json().catch(() => 0))
@@ -175,7 +178,7 @@ const work = async (): Promise<void> => {
     const age = Date.now() - Math.abs(+time)
     const underWay = +time < 0
     if (pause()[1] > 0) return
-    if (!body || age > Limit.Day * (underWay ? 0.8 : 7)) giveUp(key, batch, 'expired')
+    if (!body || age > (underWay ? Limit.Doubt : Limit.Week)) giveUp(key, batch, 'expired')
     else if (mine.has(key) || (underWay && age < Limit.UnderWay)) later(Limit.UnderWay)
     else if (!(await send(key, [batch, body], Date.now()))) return
   }
