@@ -25,7 +25,7 @@ export const whenGranted = (fn: () => void): void => {
   if (held[Limit.Busy]) hurry()
   if (mode === 'granted') fn()
   if (mode !== 'wait') return
-  if (held[Limit.Held]) report('drop', [], 'consent')
+  if (held[Limit.Held]) report('drop', [], 'full')
   else held.push(guard(fn))
 }
 

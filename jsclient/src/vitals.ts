@@ -176,7 +176,8 @@ export const vitals = (): void => {
   const interactions = observe('event first-input', (entries) => soon(() => interacted(entries)))
 
   const loaded = guard((): void => {
-    if (responseStart) tell('TTFB', sinceStart(responseStart))
+    // Firefox has been seen to tell a time before the start.
+    if ((responseStart as number) > 0) tell('TTFB', sinceStart(responseStart as number))
   })
   if (document.readyState === 'complete') loaded()
   else listen(window, 'load', () => setTimeout(loaded))
