@@ -28,6 +28,7 @@ type crowd struct {
 	rate  float64   // cost that gets out in a second; 0 while it is not known
 	since time.Time // of left; zero while nobody waits
 	left  int64     // cost that got out since
+	begun bool      // something got out since it is crowded
 }
 
 // presence is what one flow has inside; crowd.mu guards it.
@@ -86,7 +87,7 @@ func (c *crowd) stalled() bool {
 // much is possible.
 func (c *crowd) measure(now time.Time) {
 	if c.requests < minInside {
-		c.rate, c.since, c.left = 0, time.Time{}, 0
+		c.rate, c.since, c.left, c.begun = 0, time.Time{}, 0, false
 		return
 	}
 	if c.since.IsZero() {
@@ -134,10 +135,17 @@ func (c *crowd) come(p *presence, cost int64) (time.Duration, bool) {
 func (c *crowd) leave(p *presence, cost int64, served bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if served {
+	now := c.clock()
+	c.measure(now)
+	switch {
+	case !served || c.since.IsZero():
+	case !c.begun:
+		// From here on the rate is measured: what passes until the first answer
+		// is how long one takes, not how many there are.
+		c.begun, c.since = true, now
+	default:
 		c.left += cost
 	}
-	c.measure(c.clock())
 	if p.requests--; p.requests == 0 {
 		c.flows--
 	}

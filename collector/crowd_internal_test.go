@@ -104,3 +104,22 @@ func TestWhoIsRefusedAfterAllDoesNotCountAsServed(t *testing.T) {
 		t.Errorf("450 requests at 50 a second: estimated %s, want about %s", got, want)
 	}
 }
+
+func TestHowLongTheFirstAnswerTakesIsNotHowFastOthersFollow(t *testing.T) {
+	c, many := newTestCrowd(), new(presence)
+	c.arrive(many, 512, 100)
+	c.now = c.now.Add(400 * time.Millisecond) // all are served together, as a disk does
+	for n := range 512 {
+		c.leave(many, 100, true)
+		if refused := c.arrive(many, 1, 100); refused > 0 {
+			t.Fatalf("refused after %d of 512 answers within an instant", n+1)
+		}
+	}
+	c.now = c.now.Add(400 * time.Millisecond)
+	for n := range 512 {
+		c.leave(many, 100, true)
+		if refused := c.arrive(many, 1, 100); refused > 0 {
+			t.Fatalf("refused after %d of 512 answers, 400 ms after the 512 before", n+1)
+		}
+	}
+}
