@@ -12,13 +12,19 @@ import (
 	"github.com/headlessly/headlessly"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 )
 
-// apiTimeout bounds one question to the server: a cluster without a leader
-// answers nothing.
+// apiTimeout bounds one question to the embedded server, and those to a cluster
+// that are not asked again.
 const apiTimeout = 5 * time.Second
 
-const codeNotFound = 10037
+// Codes of the JetStream API.
+const (
+	codeNoCluster = 10008 // temporarily unavailable
+	codeNotLeader = 10009 // cluster can not handle the request
+	codeNotFound  = 10037
+)
 
 // lastMsg gives a subject's newest message as the leader has it, nil where
 // there is none.
@@ -37,9 +43,7 @@ func (l *Log) askMsg(ctx context.Context, stream string, what map[string]any) (*
 	if err != nil {
 		return nil, fmt.Errorf("ask for message: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	m, err := l.sub.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
+	m, err := l.request(ctx, l.sub, &l.reads, &nats.Msg{Subject: "$JS.API.STREAM.MSG.GET." + stream, Data: body})
 	if err != nil {
 		return nil, err
 	}
@@ -126,16 +130,13 @@ func (l *Log) deleteMsg(ctx context.Context, stream string, seq uint64) error {
 // put1 publishes one message to a stream and waits until it is durable.
 func (l *Log) put1(ctx context.Context, stream, subject string, data []byte) error {
 	msg := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{hdrStream: []string{stream}}}
-	bounded, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	m, err := l.pub.RequestMsgWithContext(bounded, msg)
-	for l.srv == nil && errors.Is(err, nats.ErrNoResponders) && bounded.Err() == nil {
-		pause(bounded, resendPause) // a cluster between leaders: nobody took it
-		m, err = l.pub.RequestMsgWithContext(bounded, msg)
+	if l.srv == nil {
+		msg.Header[hdrMsgID] = []string{nuid.Next()} // it may be sent twice
 	}
+	m, err := l.request(ctx, l.pub, &l.writes, msg)
 	if err != nil {
-		if ctx.Err() == nil {
-			l.unanswered(ctx, subject, err)
+		if l.srv != nil && ctx.Err() == nil {
+			l.askWhyUnanswered(ctx, subject)
 		}
 		return err
 	}
@@ -149,16 +150,43 @@ func (l *Log) put1(ctx context.Context, stream, subject string, data []byte) err
 	return l.syncNewBlocks()
 }
 
-// unanswered finds out why a stream did not take a message. A cluster may be
-// between leaders; the embedded server does not answer when a write or fsync
-// failed, but does answer a message that no stream can take.
-func (l *Log) unanswered(ctx context.Context, subject string, cause error) {
-	if l.srv == nil {
-		if passing(cause) {
-			l.writes.elsewhere(l.pub)
-		}
-		return
+// request asks once. A cluster that is between leaders, or a server of it that
+// is cut off, does not answer: there the same message goes again, through
+// another server where one does not help, until AckTimeout.
+func (l *Log) request(ctx context.Context, nc *nats.Conn, servers *mover, msg *nats.Msg) (*nats.Msg, error) {
+	if l.srv != nil {
+		ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+		defer cancel()
+		return nc.RequestMsgWithContext(ctx, msg)
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		once, cancel := context.WithTimeout(ctx, resendAfter)
+		m, err := nc.RequestMsgWithContext(once, msg)
+		cancel()
+		if err == nil && !leaderless(m) || err != nil && !passing(err) || ctx.Err() != nil {
+			return m, err
+		}
+		if try%triesPerServer == 0 && !errors.Is(err, nats.ErrNoResponders) {
+			servers.elsewhere(nc)
+		}
+		pause(ctx, resendPause)
+	}
+}
+
+// leaderless says whether an answer is that of a cluster between leaders.
+func leaderless(m *nats.Msg) bool {
+	var a struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	return json.Unmarshal(m.Data, &a) == nil && a.Error != nil && (a.Error.ErrorCode == codeNoCluster || a.Error.ErrorCode == codeNotLeader)
+}
+
+// askWhyUnanswered finds out why the embedded server did not take a message: it
+// does not answer when a write or fsync failed, but does answer a message that
+// no stream can take.
+func (l *Log) askWhyUnanswered(ctx context.Context, subject string) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	if _, err := l.pub.RequestMsgWithContext(ctx, impossible(subject)); err == nil {
