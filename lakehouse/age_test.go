@@ -2,10 +2,14 @@ package lakehouse_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 
 	"github.com/headlessly/headlessly/lakehouse"
 	"github.com/headlessly/headlessly/lakehouse/internal/laketest"
@@ -43,10 +47,43 @@ func weigh(t testing.TB, lake *lakehouse.Lake, dir string) weight {
 	return weight{len(tbl.Metadata().Snapshots()), len(manifests), len(filesOf(t, lake)), int64(len(raw)), len(entries)}
 }
 
+// ends sums what something costs over the first and the last hundred times.
+type ends struct{ first, last time.Duration }
+
+func (e *ends) add(n, of int, d time.Duration) {
+	switch {
+	case n < 100:
+		e.first += d
+	case n >= of-100:
+		e.last += d
+	}
+}
+
+func (e *ends) String() string {
+	return fmt.Sprintf("%s for the first 100, %s for the last (%.2f ×)", e.first, e.last, float64(e.last)/float64(e.first))
+}
+
+// newest reads the rows of the newest commit, as a query of the last minutes
+// does.
+func newest(t testing.TB, lake *lakehouse.Lake, from int64) int64 {
+	t.Helper()
+	tbl, err := lake.Table(t.Context(), lakehouse.TableEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := iceberg.GreaterThanEqual(iceberg.Reference("received_at"), iceberg.Timestamp(from))
+	data, err := tbl.Scan(table.WithRowFilter(since), table.WithSelectedFields("event", "received_at")).ToArrowTable(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Release()
+	return data.NumRows()
+}
+
 // TestATableDoesNotGrowHeavierWithAge makes many commits with the maintenance
 // that a gateway does, and compares what the table carries at half of them with
-// the end. HEADLESSLY_SOAK makes it 10,000 commits, and tells what a commit and
-// a plan cost along the way.
+// the end. HEADLESSLY_SOAK makes it 10,000 commits, and tells what a commit, a plan
+// and a query of the newest rows cost along the way.
 func TestATableDoesNotGrowHeavierWithAge(t *testing.T) {
 	commits, every := 80, 10
 	soak := os.Getenv("HEADLESSLY_SOAK") != ""
@@ -61,12 +98,22 @@ func TestATableDoesNotGrowHeavierWithAge(t *testing.T) {
 	})
 	w, _ := startWriter(t, lake, log)
 	var half weight
+	var commitCost, queryCost ends
 	spent, since := time.Duration(0), 0
 	for n := range commits {
 		log.Append(laketest.Records("acme", n*3, n*3+3)...)
 		began := time.Now()
 		flush(t, w)
-		spent, since = spent+time.Since(began), since+1
+		took := time.Since(began)
+		spent, since = spent+took, since+1
+		if soak && (n < 100 || n >= commits-100) {
+			commitCost.add(n, commits, took)
+			began := time.Now()
+			if got := newest(t, lake, laketest.Event("acme", n*3).ReceivedAt); got != 3 {
+				t.Errorf("the newest rows after %d commits: got %d, want 3", n+1, got)
+			}
+			queryCost.add(n, commits, time.Since(began))
+		}
 		if n%every == every-1 {
 			if _, err := lake.Compact(t.Context(), false, nil); err != nil {
 				t.Fatal(err)
@@ -86,6 +133,9 @@ func TestATableDoesNotGrowHeavierWithAge(t *testing.T) {
 		}
 	}
 	end := weigh(t, lake, dir)
+	if soak {
+		t.Logf("commits: %s; queries: %s; half %+v, end %+v", &commitCost, &queryCost, half, end)
+	}
 	slack := weight{every, every, 3 * 8, half.metadata/2 + 16<<10, 4 * every} // where in a round each was weighed
 	if end.snapshots > half.snapshots+slack.snapshots || end.manifests > half.manifests+slack.manifests || end.files > half.files+slack.files ||
 		end.metadata > half.metadata+slack.metadata || end.onDisk > half.onDisk+slack.onDisk {

@@ -153,6 +153,7 @@ func TestRowsAreThereOnceAfterManyKillsAtOnePoint(t *testing.T) {
 			}
 			runChild(t, dir, "", 2*kills+2, 0)
 			wantAll(t, dir, 2*kills+2)
+			t.Logf("%d kills at %s: %d events in the log, %d in the table", kills, step, 25*(2*kills+2), len(countIDs(t, openLake(t, filepath.Join(dir, "lake")))))
 		})
 	}
 }
