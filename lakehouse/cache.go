@@ -3,18 +3,19 @@ package lakehouse
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
-	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
 )
 
@@ -27,28 +28,31 @@ const fetchers = 8
 // mistaken for data: a column begins with a header that zeros are none of.
 //
 // A query gets links into its own folder, so that a file may be dropped while
-// it runs. Safe for concurrent use. What a process finds of former ones it
-// removes: which parts were there died with them.
+// it runs. Safe for concurrent use. It outlives the process: beside each file
+// lies a list of its parts with their checksums (kept.go), and what does not
+// agree with it is read again.
 type objectCache struct {
 	dir   string
 	limit int64
-	run   string // the process's part of its files' names
+	run   string // this cache's part of its files' names
+	log   *slog.Logger
 
 	once sync.Once
 	made error
 
 	mu    sync.Mutex
 	files map[string]*sparseFile // by path in the object store
-	clock int64                  // of use
+	clock int64                  // of use and of making
 
 	fetched atomic.Int64 // bytes, ever
+	footer  atomic.Int64 // the longest footer that was seen
 }
 
-func newObjectCache(dir string, limit int64) *objectCache {
-	return &objectCache{dir: dir, limit: limit, run: fmt.Sprintf("-%d", os.Getpid()), files: map[string]*sparseFile{}}
+func newObjectCache(dir string, limit int64, log *slog.Logger) *objectCache {
+	return &objectCache{dir: dir, limit: limit, run: "-" + rand.Text()[:8], log: log, files: map[string]*sparseFile{}}
 }
 
-// open makes the folder and clears it of what other processes left. One that
+// open makes the folder and takes over what earlier processes left. One that
 // still runs has its links, and reads again what it misses.
 func (c *objectCache) open() error {
 	c.once.Do(func() {
@@ -56,41 +60,45 @@ func (c *objectCache) open() error {
 			c.made = fmt.Errorf("make cache: %w", c.made)
 			return
 		}
-		entries, err := os.ReadDir(c.dir)
-		if err != nil {
-			c.made = fmt.Errorf("read cache: %w", err)
-			return
-		}
-		for _, e := range entries {
-			if !strings.Contains(e.Name(), c.run+".") {
-				c.made = errors.Join(c.made, ignoreGone(os.Remove(filepath.Join(c.dir, e.Name()))))
-			}
-		}
+		c.made = c.takeOver()
 	})
 	return c.made
 }
 
+// there opens the cache unless there is none, as with tables in a folder.
+func (c *objectCache) there() (bool, error) {
+	if _, err := os.Stat(c.dir); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return true, c.open()
+}
+
 // bring gives local paths, in dir, of an object store's files, which hold at
-// least the columns that are wanted.
-func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, files []iceberg.DataFile, want wanted) ([]string, error) {
+// least the columns that are wanted. partly says that what is not wanted is
+// missing from some.
+func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, files []iceberg.DataFile, want wanted) (paths []string, partly bool, err error) {
 	if len(files) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err := c.open(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	fsys, err := t.FS(ctx)
+	from, err := newSource(ctx, t, dir, want)
 	if err != nil {
-		return nil, fmt.Errorf("open warehouse: %w", err)
+		return nil, false, err
 	}
-	paths := make([]string, len(files))
+	paths = make([]string, len(files))
 	errs := make([]error, len(files))
+	var some atomic.Bool
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range min(fetchers, len(files)) {
 		wg.Go(func() {
 			for i := range next {
-				paths[i], errs[i] = c.one(ctx, fsys, dir, files[i], want)
+				var lacks bool
+				if paths[i], lacks, errs[i] = c.one(ctx, from, files[i]); lacks {
+					some.Store(true)
+				}
 			}
 		})
 	}
@@ -100,25 +108,30 @@ func (c *objectCache) bring(ctx context.Context, t *table.Table, dir string, fil
 	close(next)
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return paths, c.evict()
+	return paths, some.Load(), c.evict()
 }
 
-// one links a file into dir, after what is wanted of it has been read.
-func (c *objectCache) one(ctx context.Context, fsys iceio.IO, dir string, f iceberg.DataFile, want wanted) (string, error) {
+// one links a file into the query's folder, after what is wanted of it has been
+// read.
+func (c *objectCache) one(ctx context.Context, from source, f iceberg.DataFile) (link string, lacks bool, err error) {
+	if from.want.apart(from.want.stated(f)) {
+		link, err := from.hollow(f)
+		return link, true, err
+	}
 	for try := 0; ; try++ {
 		s := c.file(f)
-		link := filepath.Join(dir, filepath.Base(s.path))
-		err := s.fill(ctx, fsys, want, &c.fetched)
+		link := filepath.Join(from.dir, filepath.Base(s.path))
+		lacks, err := s.fill(ctx, c, from)
 		if err == nil {
 			err = os.Link(s.path, link)
 		}
 		if err == nil || errors.Is(err, fs.ErrExist) {
-			return link, nil
+			return link, lacks, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || try > 2 {
-			return "", fmt.Errorf("read %s: %w", f.FilePath(), err)
+			return "", false, fmt.Errorf("read %s: %w", f.FilePath(), err)
 		}
 		c.forget(f.FilePath(), s) // somebody removed it
 	}
@@ -129,13 +142,21 @@ func (c *objectCache) file(f iceberg.DataFile) *sparseFile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.files[f.FilePath()]
-	if s == nil {
-		s = &sparseFile{remote: f.FilePath(), size: f.FileSizeBytes(), path: c.place(f.FilePath())}
+	if s == nil || s.size != f.FileSizeBytes() {
+		s = c.entry(f.FilePath(), f.FileSizeBytes())
 		c.files[f.FilePath()] = s
 	}
 	c.clock++
 	s.used = c.clock
 	return s
+}
+
+// entry makes an entry with a place of its own, so that of one that was dropped
+// nobody takes the file for another's. Its caller has c.mu.
+func (c *objectCache) entry(remote string, size int64) *sparseFile {
+	c.clock++
+	name := sha256.Sum256([]byte(remote))
+	return &sparseFile{remote: remote, size: size, path: filepath.Join(c.dir, fmt.Sprintf("%x%s-%d.parquet", name[:16], c.run, c.clock))}
 }
 
 func (c *objectCache) forget(path string, s *sparseFile) {
@@ -148,6 +169,9 @@ func (c *objectCache) forget(path string, s *sparseFile) {
 
 // drop removes what is kept of a file.
 func (c *objectCache) drop(path string) error {
+	if there, err := c.there(); !there || err != nil { // an earlier process may have it
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.files[path]
@@ -155,8 +179,29 @@ func (c *objectCache) drop(path string) error {
 	if s == nil {
 		return nil
 	}
-	if err := ignoreGone(os.Remove(s.path)); err != nil {
+	if err := errors.Join(ignoreGone(os.Remove(s.path)), ignoreGone(os.Remove(s.list()))); err != nil {
 		return fmt.Errorf("shrink cache: %w", err)
+	}
+	return nil
+}
+
+// only removes what is kept of files that no table names any more.
+func (c *objectCache) only(named map[string]bool) error {
+	if there, err := c.there(); !there || err != nil {
+		return err
+	}
+	var gone []string
+	c.mu.Lock()
+	for path := range c.files {
+		if !named[path] {
+			gone = append(gone, path)
+		}
+	}
+	c.mu.Unlock()
+	for _, path := range gone {
+		if err := c.drop(path); err != nil {
+			return err
+		}
 	}
 	return nil
 }

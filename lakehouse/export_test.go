@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -31,4 +32,13 @@ func (l *Lake) DropColumns(ctx context.Context, name string, gone ...string) err
 		table.NewAddSchemaUpdate(iceberg.NewSchema(t.Schema().ID+1, fields...)), table.NewSetCurrentSchemaUpdate(-1),
 	})
 	return err
+}
+
+// PeriodsOf is what a query's text is guessed to read, by column.
+func PeriodsOf(sql string, args []any, now time.Time) map[string][2]int64 {
+	out := map[string][2]int64{}
+	for column, p := range periodsOf(sql, args, now) {
+		out[column] = [2]int64{p.from, p.to}
+	}
+	return out
 }

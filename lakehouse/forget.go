@@ -53,7 +53,7 @@ func (l *Lake) Forget(ctx context.Context, p Person, progress func(done, known i
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return out, l.trimCache(ctx) // also of files that a compaction has replaced before
 }
 
 // Remaining counts a person's rows in each table, what is not committed yet

@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Lake, error) {
 		}
 		l.layouts = append(l.layouts, one)
 	}
-	l.cache = newObjectCache(filepath.Join(dir, "cache"), cfg.CacheBytes)
+	l.cache = newObjectCache(filepath.Join(dir, "cache"), cfg.CacheBytes, cfg.Logger)
 	if cfg.Catalog.URI == "" {
 		if l.db, err = openSQLite(path, cfg.ReadOnly); err != nil {
 			return nil, err

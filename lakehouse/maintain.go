@@ -43,6 +43,7 @@ func (l *Lake) maintainOnce(ctx context.Context, nextOrphans *time.Time) {
 	told("retention", err)
 	_, err = l.Expire(ctx)
 	told("expire", err)
+	told("cache", l.trimCache(ctx))
 	if now := l.cfg.Clock(); !now.Before(*nextOrphans) {
 		*nextOrphans = now.Add(orphanEvery)
 		removed, err := l.RemoveOrphans(ctx)
@@ -81,6 +82,29 @@ func (l *Lake) Expire(ctx context.Context) (int, error) {
 		n += before - len(after.Metadata().Snapshots())
 	}
 	return n, nil
+}
+
+// trimCache removes what is kept of files that the tables do not name any
+// more, so that no row outlives its deletion there. Time travel reads them again.
+func (l *Lake) trimCache(ctx context.Context) error {
+	if there, err := l.cache.there(); !there || err != nil {
+		return err
+	}
+	named := map[string]bool{}
+	for _, one := range l.layouts {
+		t, err := l.load(ctx, one.name)
+		if err != nil {
+			return err
+		}
+		files, err := dataFiles(ctx, t)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			named[f.FilePath()] = true
+		}
+	}
+	return l.cache.only(named)
 }
 
 // collects says whether files and snapshots of a table may be removed that its

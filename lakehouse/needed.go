@@ -2,7 +2,6 @@ package lakehouse
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/apache/iceberg-go"
@@ -21,6 +20,7 @@ type reads struct {
 	words map[string]bool
 	star  bool // every column of the tables that it names
 	whole bool // every column of every table
+	times map[string]period
 }
 
 func readsOf(sql string) reads {
@@ -70,16 +70,15 @@ func (r reads) of(name string, schema *iceberg.Schema) wanted {
 	if named {
 		take(r.words)
 	}
-	w := wanted{all: named && r.star, fields: map[int]bool{}}
+	w := wanted{all: named && r.star, fields: map[int]bool{}, times: map[int]period{}}
 	for _, f := range schema.Fields() {
-		if fields[strings.ToLower(f.Name)] {
+		name := strings.ToLower(f.Name)
+		if fields[name] {
 			w.fields[f.ID] = true
+		}
+		if at, ok := r.times[name]; ok && (f.Type.Equals(iceberg.PrimitiveTypes.TimestampTz) || f.Type.Equals(iceberg.PrimitiveTypes.Timestamp)) {
+			w.times[f.ID] = at
 		}
 	}
 	return w
-}
-
-// partly says whether some of a table's columns are not wanted.
-func (w wanted) partly(schema *iceberg.Schema) bool {
-	return !w.all && slices.ContainsFunc(schema.Fields(), func(f iceberg.NestedField) bool { return !w.fields[f.ID] })
 }

@@ -12,61 +12,65 @@ import (
 	"github.com/headlessly/headlessly/lakehouse/internal/wire"
 )
 
+// sources is what a query reads from.
+type sources struct {
+	tables []wire.Table
+	remote []string // the files of an object store among them
+	partly bool     // of which something is missing that read did not name
+}
+
 // plan lists, for every table, the files that a query of tenant may read. What
 // is not yet committed is written to files in dir. Of files in an object store
-// only the columns that read names are there; partly says that some are not.
-func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts QueryOptions) (tables []wire.Table, partly bool, err error) {
+// only what read names is there.
+func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts QueryOptions) (from sources, err error) {
 	// The tail is taken before the tables are loaded: what is committed in
 	// between is in both, and the table's log range tells which rows those are.
 	var tail map[string][]tailBatch
 	if !opts.CommittedOnly && opts.AsOf.IsZero() {
 		if tail, err = l.uncommitted(ctx); err != nil {
-			return nil, false, err
+			return from, err
 		}
 	}
 	for _, one := range l.layouts {
 		t, err := l.load(ctx, one.name)
 		if err != nil {
-			return nil, false, err
+			return from, err
 		}
 		out := wire.Table{Name: one.name}
 		for _, f := range t.Schema().Fields() {
 			name, err := duckType(f.Type)
 			if err != nil {
-				return nil, false, fmt.Errorf("column %s.%s: %w", one.name, f.Name, err)
+				return from, fmt.Errorf("column %s.%s: %w", one.name, f.Name, err)
 			}
 			out.Columns = append(out.Columns, wire.Column{ID: f.ID, Name: f.Name, Type: name})
 		}
-		want := read.of(one.name, t.Schema())
-		remote := false
-		if out.Files, remote, err = l.planFiles(ctx, t, dir, tenant, want, opts); err != nil {
-			return nil, false, err
+		if out.Files, err = l.planFiles(ctx, t, dir, tenant, read.of(one.name, t.Schema()), opts, &from); err != nil {
+			return from, err
 		}
-		partly = partly || remote && want.partly(t.Schema())
 		for i, b := range tail[one.name] {
 			through, err := committedThrough(t, b.key)
 			if err != nil {
-				return nil, false, err
+				return from, err
 			}
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", one.name, i))
 			wrote, err := one.writeTail(ctx, path, tenant, b, through)
 			if err != nil {
-				return nil, false, err
+				return from, err
 			}
 			if wrote {
 				out.Files = append(out.Files, path)
 			}
 		}
-		tables = append(tables, out)
+		from.tables = append(from.tables, out)
 	}
-	return tables, partly, nil
+	return from, nil
 }
 
 // planFiles lists the data files of a tenant. What is wanted of those of an
 // object store, if there are any, is brought into dir.
-func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string, want wanted, opts QueryOptions) (files []string, some bool, err error) {
+func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string, want wanted, opts QueryOptions, from *sources) (files []string, err error) {
 	if t.CurrentSnapshot() == nil {
-		return nil, false, nil
+		return nil, nil
 	}
 	var scan []table.ScanOption
 	if tenant != "" {
@@ -74,13 +78,13 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 	}
 	if !opts.AsOf.IsZero() {
 		if !existed(t, opts.AsOf.UnixMilli()) {
-			return nil, false, nil
+			return nil, nil
 		}
 		scan = append(scan, table.WithSnapshotAsOf(opts.AsOf.UnixMilli()))
 	}
 	tasks, err := t.Scan(scan...).PlanFiles(ctx)
 	if err != nil {
-		return nil, false, fmt.Errorf("plan %s: %w", t.Identifier()[1], err)
+		return nil, fmt.Errorf("plan %s: %w", t.Identifier()[1], err)
 	}
 	var remote []iceberg.DataFile
 	seen := map[string]bool{}
@@ -90,11 +94,11 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 		}
 		seen[task.File.FilePath()] = true
 		if len(task.DeleteFiles)+len(task.EqualityDeleteFiles)+len(task.DeletionVectorFiles) > 0 {
-			return nil, false, errors.New("the table has delete files, which queries here can't apply; compact it first")
+			return nil, errors.New("the table has delete files, which queries here can't apply; compact it first")
 		}
 		// The partition says whose file it is; the plan is not trusted alone.
 		if owner, ok := task.File.Partition()[partitionTenantID].(string); tenant != "" && (!ok || owner != tenant) {
-			return nil, false, fmt.Errorf("plan of tenant %s holds file %s of another", tenant, task.File.FilePath())
+			return nil, fmt.Errorf("plan of tenant %s holds file %s of another", tenant, task.File.FilePath())
 		}
 		if !inFolder(task.File.FilePath()) {
 			remote = append(remote, task.File)
@@ -102,12 +106,16 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 		}
 		path, err := localPath(task.File.FilePath())
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		files = append(files, path)
 	}
-	copies, err := l.cache.bring(ctx, t, dir, remote, want)
-	return append(files, copies...), len(remote) > 0, err
+	copies, partly, err := l.cache.bring(ctx, t, dir, remote, want)
+	from.partly = from.partly || partly
+	for _, f := range remote {
+		from.remote = append(from.remote, f.FilePath())
+	}
+	return append(files, copies...), err
 }
 
 // existed says whether the table had a snapshot at a time.

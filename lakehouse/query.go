@@ -115,19 +115,34 @@ func (l *Lake) queryDir() (string, error) {
 }
 
 func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryLimits, opts QueryOptions) (*Rows, error) {
-	done, result, partly, err := l.attempt(ctx, dir, tenant, sql, readsOf(sql), limits, opts)
-	var bad *QueryError
-	if partly && errors.As(err, &bad) && bad.ran {
-		// It may have needed a column that its text does not name.
-		l.cfg.Logger.Info("lakehouse_query_reads_whole_files", "error", bad.Code)
-		if err = emptied(dir); err == nil {
-			done, result, _, err = l.attempt(ctx, dir, tenant, sql, everything(), limits, opts)
+	read := readsOf(sql)
+	read.times = periodsOf(sql, opts.Args, l.cfg.Clock())
+	checked := false
+	for {
+		done, result, from, err := l.attempt(ctx, dir, tenant, sql, read, limits, opts)
+		if err == nil {
+			return openRows(dir, result, done, limits.MaxRows)
+		}
+		var bad *QueryError
+		if !errors.As(err, &bad) || !bad.ran {
+			return nil, err
+		}
+		switch { // it may have needed what its text does not name
+		case from.partly && len(read.times) > 0:
+			l.cfg.Logger.Info("lakehouse_query_reads_all_times", "error", bad.Code)
+			read.times = nil
+		case from.partly && !read.whole:
+			l.cfg.Logger.Info("lakehouse_query_reads_whole_files", "error", bad.Code)
+			read = everything()
+		case !checked && l.cache.doubt(from.remote):
+			checked = true
+		default:
+			return nil, err
+		}
+		if err := emptied(dir); err != nil {
+			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return openRows(dir, result, done, limits.MaxRows)
 }
 
 // planTries is how often a query is planned, beyond the tries of the object
@@ -142,22 +157,22 @@ func emptied(dir string) error {
 }
 
 // attempt plans a query and runs it over what read names of the tables.
-func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads, limits QueryLimits, opts QueryOptions) (done *wire.Done, result string, partly bool, err error) {
-	tables, partly, err := l.plan(ctx, dir, tenant, read, opts)
+func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads, limits QueryLimits, opts QueryOptions) (done *wire.Done, result string, from sources, err error) {
+	from, err = l.plan(ctx, dir, tenant, read, opts)
 	for try := 1; err != nil && context.Cause(ctx) == nil && try < planTries; try++ { // an object store has its moments
 		if err := emptied(dir); err != nil {
-			return nil, "", false, err
+			return nil, "", from, err
 		}
-		tables, partly, err = l.plan(ctx, dir, tenant, read, opts)
+		from, err = l.plan(ctx, dir, tenant, read, opts)
 	}
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
-			return nil, "", false, cause
+			return nil, "", from, cause
 		}
-		return nil, "", false, err
+		return nil, "", from, err
 	}
 	req := wire.Request{
-		Tables: tables, Views: views(), SQL: sql, Args: opts.Args,
+		Tables: from.tables, Views: views(), SQL: sql, Args: opts.Args,
 		Result: filepath.Join(dir, "result.parquet"), Temp: filepath.Join(dir, "spill"),
 		Limits: wire.Limits{
 			MemoryBytes: limits.MemoryBytes, TempBytes: limits.TempBytes, ResultBytes: limits.ResultBytes, MaxRows: limits.MaxRows,
@@ -165,5 +180,5 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 		},
 	}
 	done, err = l.work(ctx, req, opts.Progress)
-	return done, req.Result, partly, err
+	return done, req.Result, from, err
 }
