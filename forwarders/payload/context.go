@@ -37,7 +37,11 @@ func ReadContext(text string) Context {
 		return Context{}
 	}
 	c := Context{All: all}
-	part := func(key string, to any) { _ = json.Unmarshal(orNull(all[key]), to) }
+	part := func(key string, to any) {
+		if raw := all[key]; raw != nil {
+			_ = json.Unmarshal(raw, to)
+		}
+	}
 	part("tags", &c.Tags)
 	part("extra", &c.Extra)
 	part("user", &c.User)
@@ -67,17 +71,12 @@ func ReadContext(text string) Context {
 			Time: Moment(m["timestamp"]), Type: Text(m["type"]), Category: Text(m["category"]),
 			Message: Text(m["message"]), Level: Text(m["level"]),
 		}
-		_ = json.Unmarshal(orNull(m["data"]), &b.Data)
+		if raw := m["data"]; raw != nil {
+			_ = json.Unmarshal(raw, &b.Data)
+		}
 		c.Breadcrumbs = append(c.Breadcrumbs, b)
 	}
 	return c
-}
-
-func orNull(raw json.RawMessage) json.RawMessage {
-	if raw == nil {
-		return json.RawMessage("null")
-	}
-	return raw
 }
 
 // Moment reads a time given as RFC 3339, or as seconds or milliseconds since
