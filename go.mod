@@ -62,6 +62,8 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
+require github.com/agnivade/levenshtein v1.2.2
+
 require (
 	cloud.google.com/go v0.123.0 // indirect
 	filippo.io/edwards25519 v1.2.0 // indirect

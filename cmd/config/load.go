@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -124,7 +125,7 @@ func suggestion(got string, fields map[string]reflect.Type) string {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		if strings.EqualFold(n, got) || distance(strings.ToLower(n), strings.ToLower(got)) <= 2 {
+		if strings.EqualFold(n, got) || levenshtein.ComputeDistance(strings.ToLower(n), strings.ToLower(got)) <= 2 {
 			return fmt.Sprintf("; did you mean %s?", n)
 		}
 	}
@@ -132,27 +133,6 @@ func suggestion(got string, fields map[string]reflect.Type) string {
 		return ""
 	}
 	return "; known here are " + strings.Join(names, ", ")
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Print writes the effective configuration; secrets show as [redacted].

@@ -80,7 +80,7 @@ func (s *Store) Subscribe(ctx context.Context, sub Subscription, f AfterFunc) (r
 	}
 	now := sub.From
 	if now == 0 {
-		now = s.Seq()
+		now = s.Position()
 	}
 	d := &durable{s: s, name: sub.Name, owner: owner}
 	if err := d.begin(ctx, now); err != nil {

@@ -99,7 +99,7 @@ func (d *durable) acquire(ctx context.Context) error {
 		if err == nil && (at.Owner == "" || at.Owner == d.owner || silent >= d.s.cfg.LeaseFor) {
 			d.rev = rev
 			if rev == 0 { // somebody has removed it: begin anew, not with all that ever was
-				at.Seq, _ = d.s.projection.Load().position()
+				at.Seq = d.s.Position()
 			}
 			at.Owner = d.owner
 			if err = d.save(ctx, at); err == nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -197,29 +198,9 @@ func (t *Type) builtins() {
 func nearest(s string, list []string) string {
 	best, distance := "", 1+len(s)/3
 	for _, c := range list {
-		if d := editDistance(strings.ToLower(s), strings.ToLower(c)); d <= distance {
+		if d := levenshtein.ComputeDistance(strings.ToLower(s), strings.ToLower(c)); d <= distance {
 			best, distance = c, d-1
 		}
 	}
 	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

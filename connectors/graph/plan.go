@@ -120,7 +120,7 @@ func (a *attempt) plan(ctx context.Context, tryLock bool) (changed bool, err err
 				return false, err
 			}
 		}
-		a.planned, _ = a.s.projection.Load().position()
+		a.planned = a.s.Position()
 		if err := a.look(ctx); err != nil {
 			return false, err
 		}

@@ -35,17 +35,31 @@ func (s *Store) Rebuild(ctx context.Context, progress func(Progress)) error {
 		return fmt.Errorf("rebuild the graph's projection: %w", err)
 	}
 	old := s.projection.Load()
-	s.start(fresh)          //nolint:contextcheck // it follows the log until Close, not until ctx ends
-	at, _ := old.position() // nothing that was visible may disappear
-	if err := fresh.wait(ctx, at); err != nil {
+	s.start(fresh) //nolint:contextcheck // it follows the log until Close, not until ctx ends
+	if err := s.takeOver(ctx, old, fresh); err != nil {
 		fresh.retire()
 		return errors.Join(fmt.Errorf("rebuild the graph's projection: %w", err), s.remove(highest+1))
 	}
-	s.viewing.Lock()
-	s.projection.Store(fresh)
-	s.viewing.Unlock()
 	old.retire()
 	return s.remove(highest)
+}
+
+// takeOver has readers read from fresh, once it shows all that old has shown:
+// nothing that was visible may disappear. The last of it is awaited while
+// nobody reads, since old goes on until then.
+func (s *Store) takeOver(ctx context.Context, old, fresh *projection) error {
+	at, _ := old.position()
+	if err := fresh.wait(ctx, at); err != nil {
+		return err
+	}
+	s.viewing.Lock()
+	defer s.viewing.Unlock()
+	at, _ = old.position()
+	if err := fresh.wait(ctx, at); err != nil {
+		return err
+	}
+	s.projection.Store(fresh)
+	return nil
 }
 
 // catchUp projects everything that the log holds now.

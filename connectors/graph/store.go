@@ -115,12 +115,6 @@ func (s *Store) start(p *projection) {
 	}()
 }
 
-// Seq is the sequence up to which this process shows the log.
-func (s *Store) Seq() uint64 {
-	seq, _ := s.projection.Load().position()
-	return seq
-}
-
 // LastOf is the sequence of a type's last event that this process has projected
 // since it opened its projection, 0 when there was none: whoever keeps something
 // that follows from entities of a type sees by it when to read them again.
@@ -142,10 +136,24 @@ func (s *Store) reach(ctx context.Context, seq uint64) error {
 	for {
 		p := s.projection.Load()
 		err := p.wait(ctx, seq)
-		if !errors.Is(err, errRetired) {
+		if errors.Is(err, errRetired) {
+			continue
+		}
+		s.viewing.RLock() // not while a rebuilt projection takes over: it may be behind what p has just shown
+		same := s.projection.Load() == p
+		s.viewing.RUnlock()
+		if err != nil || same {
 			return err
 		}
 	}
+}
+
+// Position is the place in the log up to which this process shows it.
+func (s *Store) Position() uint64 {
+	p, release := s.view()
+	defer release()
+	at, _ := p.position()
+	return at
 }
 
 // Projections are files named graph.N.db; the highest N counts.

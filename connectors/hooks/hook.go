@@ -168,7 +168,7 @@ func (h *hook) serveLive(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	h.stop = func() { cancel(); <-done }
-	from := h.c.s.cfg.Store.Seq()
+	from := h.c.s.cfg.Store.Position()
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
