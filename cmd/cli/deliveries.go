@@ -50,6 +50,10 @@ the table deliveries: headlessly sql "select destination, outcome, count(*) from
 			if err := t.fetch(c.Context(), http.MethodGet, "deliveries?"+q.Encode(), nil, &answer); err != nil {
 				return err
 			}
+			if len(answer.Results) == 0 {
+				_, err := fmt.Fprintln(stdio.Err, "no attempt matches")
+				return err
+			}
 			err := table(stdio.Out, "AT\tDESTINATION\tEVENT\tMESSAGE\tTRY\tTOOK\tOUTCOME\tANSWER", func(row func(string, ...any)) {
 				for _, a := range answer.Results {
 					row("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s", a.At.Local().Format(clockFormat), a.Destination, a.Event, a.MessageID, a.Try,

@@ -51,8 +51,10 @@ describe('calls', () => {
       () => $.Contact.update(sub.contact, { stage: 'Churned' }),
       () => $.Contact.capture(sub.contact, { name: 'Ada' }),
       () => $.Campaign.add(null, { contact: 'contact_a' }),
+      () => $.Contact.get(sub.contact as string),
+      () => $.Contact.update({ stage: 'Churned' } as any),
     ]) {
-      expect(call).toThrow(/needs the id of a (Contact|Campaign)/)
+      await expect(call()).rejects.toThrow(/needs the id of a (Contact|Campaign)/)
     }
     expect(seen).toEqual([])
   })

@@ -77,7 +77,7 @@ export const commands: Record<string, Command> = {
   deliveries: onGateway(
     {
       command: 'deliveries',
-      values: ['destination', 'outcome', 'since', 'until', 'limit'],
+      values: ['destination', 'integration', 'outcome', 'since', 'until', 'limit'],
       switches: ['json'],
     },
     deliveries,

@@ -88,7 +88,7 @@ const took = (a: Attempt) => `${Math.round(a.took / 1e6)}ms`
 /** Attempts at destinations and what came of them, newest first. */
 export async function deliveries({ client }: Resolved, { values, on }: Flags): Promise<void> {
   const query: Record<string, string> = { limit: values['limit'] ?? '50' }
-  for (const name of ['destination', 'outcome', 'since', 'until']) {
+  for (const name of ['destination', 'integration', 'outcome', 'since', 'until']) {
     if (values[name]) query[name] = values[name]
   }
   const answer = await client.request<{ results: Attempt[]; hasMore: boolean }>({
@@ -97,6 +97,7 @@ export async function deliveries({ client }: Resolved, { values, on }: Flags): P
     query,
   })
   if (on.has('json')) return json(answer)
+  if (!answer.results.length) return void process.stderr.write('no attempt matches\n')
   const head = ['AT', 'DESTINATION', 'EVENT', 'MESSAGE', 'TRY', 'TOOK', 'OUTCOME', 'ANSWER']
   write(
     table(

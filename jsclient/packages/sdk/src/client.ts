@@ -59,7 +59,7 @@ export const $: Client = Headlessly()
 
 /** What makes calls: the client itself, or a hook's $. */
 interface Scope {
-  call<T>(call: Call): Promise<T>
+  call<T>(call: Call | (() => Call)): Promise<T>
   root: Root
 }
 
@@ -77,7 +77,8 @@ class Root {
   }
 
   /** A change waits for the hooks that were registered before it, so that they see it. */
-  async #call<T>(call: Call): Promise<T> {
+  async #call<T>(of: Call | (() => Call)): Promise<T> {
+    const call = made(of)
     if (call.method !== 'GET') await this.hooks.settled()
     return this.transport.call<T>(call)
   }
@@ -88,10 +89,12 @@ class Root {
     const headers: Record<string, string> = cause ? { 'X-Headlessly-Cause': cause } : {}
     const scope: Scope = {
       root: this,
-      call: (call) => {
-        const pending = floating(
-          this.transport.call<any>({ ...call, headers: { ...call.headers, ...headers } }),
-        )
+      call: (of) => {
+        const send = async () => {
+          const call = made(of)
+          return this.transport.call<any>({ ...call, headers: { ...call.headers, ...headers } })
+        }
+        const pending = floating(send())
         calls.push(pending)
         return pending.promise
       },
@@ -104,6 +107,9 @@ class Root {
     }
   }
 }
+
+/** The call itself. What is wrong with its arguments fails the call, as what the server finds wrong does. */
+const made = (of: Call | (() => Call)): Call => (typeof of === 'function' ? of() : of)
 
 function facade(scope: () => Scope): Client {
   const types = new Map<string, EntityType<any, any>>()

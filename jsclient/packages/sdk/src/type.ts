@@ -21,7 +21,8 @@ const mostEvents = 999
 
 /** What a type needs of its client. */
 export interface Core {
-  call<T>(call: Call): Promise<T>
+  /** Makes a call. Where making it throws, the promise is rejected. */
+  call<T>(call: Call | (() => Call)): Promise<T>
   hook(hook: string, fn: (entity: any, $: Client, event: EntityEvent) => unknown, options?: HookOptions): Hook
 }
 
@@ -72,7 +73,7 @@ function builtin(core: Core, name: string): EntityType<any, any> {
     create: (data: Data, options: WriteOptions = {}) =>
       core.call({ method: 'POST', path: name, body: data ?? {}, signal: options.signal }),
     get: (ref: Ref, options: GetOptions = {}) =>
-      core.call({ method: 'GET', path: path(ref), query: reading(options), signal: options.signal }),
+      core.call(() => ({ method: 'GET', path: path(ref), query: reading(options), signal: options.signal })),
     find,
     count: async (filter: Filter = {}, options: { asOf?: string | Date; signal?: AbortSignal } = {}) => {
       const query = {
@@ -88,17 +89,18 @@ function builtin(core: Core, name: string): EntityType<any, any> {
         })
       ).count
     },
-    update: (first: any, second?: any, third?: any) => {
-      const { id, data, options } = shapes(name, 'update', first, second, third)
-      if (id === undefined) throw missing(name, 'update')
-      return core.call({
-        method: 'PATCH',
-        path: path(id),
-        body: data,
-        headers: condition(options),
-        signal: options.signal,
-      })
-    },
+    update: (first: any, second?: any, third?: any) =>
+      core.call(() => {
+        const { id, data, options } = shapes(name, 'update', first, second, third)
+        if (id === undefined) throw missing(name, 'update')
+        return {
+          method: 'PATCH',
+          path: path(id),
+          body: data,
+          headers: condition(options),
+          signal: options.signal,
+        }
+      }),
     delete: async (ref: Ref, options: WriteOptions = {}) => {
       await core.call({
         method: 'DELETE',
@@ -108,7 +110,7 @@ function builtin(core: Core, name: string): EntityType<any, any> {
       })
     },
     rollback: (ref: Ref, to: { version?: number; asOf?: string | Date } = {}, options: WriteOptions = {}) =>
-      core.call({
+      core.call(() => ({
         method: 'POST',
         path: path(ref, '/rollback'),
         body: {
@@ -117,7 +119,7 @@ function builtin(core: Core, name: string): EntityType<any, any> {
         },
         headers: condition(options),
         signal: options.signal,
-      }),
+      })),
     history: async (ref: Ref, options: { limit?: number } = {}) =>
       (
         await core.call<{ results: EntityEvent[] }>({
@@ -138,13 +140,15 @@ function verb(
   second: unknown,
   third: unknown,
 ): Promise<any> {
-  const { id, data, options } = shapes(type, name, first, second, third)
-  return core.call({
-    method: 'POST',
-    path: id === undefined ? `${type}/${name}` : `${type}/${encodeURIComponent(id)}/${name}`,
-    body: data,
-    headers: condition(options),
-    signal: options.signal,
+  return core.call(() => {
+    const { id, data, options } = shapes(type, name, first, second, third)
+    return {
+      method: 'POST',
+      path: id === undefined ? `${type}/${name}` : `${type}/${encodeURIComponent(id)}/${name}`,
+      body: data,
+      headers: condition(options),
+      signal: options.signal,
+    }
   })
 }
 
