@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"sort"
 	"time"
 )
@@ -70,13 +69,6 @@ func ingest(ctx context.Context, w io.Writer, bin, dir string) error {
 		return err
 	}
 	return g.stop()
-}
-
-// lake runs the lakehouse's own benchmark, which holds its yardstick.
-func lake(ctx context.Context, w io.Writer, _, _ string) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "Iceberg", "-benchtime", "6x", "./lakehouse")
-	cmd.Stdout, cmd.Stderr = w, w
-	return cmd.Run()
 }
 
 func median(v []float64) float64 {

@@ -28,6 +28,7 @@ type part struct {
 var parts = []part{
 	{"ingest", false, ingest},
 	{"lake", false, lake},
+	{"fresh", true, fresh}, // a part of lake
 	{"forward", false, forward},
 	{"flood", false, flood},
 	{"zipf", false, zipf},

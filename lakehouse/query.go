@@ -139,7 +139,7 @@ func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryL
 		default:
 			return nil, err
 		}
-		if err := emptied(dir); err != nil {
+		if err := emptied(dir, ""); err != nil {
 			return nil, err
 		}
 	}
@@ -149,23 +149,39 @@ func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryL
 // store's client.
 const planTries = 3
 
-func emptied(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
+// emptied removes everything from a folder but what is at keep.
+func emptied(dir, keep string) error {
+	all, err := os.ReadDir(dir)
+	if err != nil {
 		return err
 	}
-	return os.Mkdir(dir, 0o700)
+	for _, one := range all {
+		if path := filepath.Join(dir, one.Name()); path != keep {
+			err = errors.Join(err, os.RemoveAll(path))
+		}
+	}
+	return err
 }
 
-// attempt plans a query and runs it over what read names of the tables.
+// attempt plans a query and runs it over what read names of the tables. The
+// worker process starts while the files are planned.
 func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads, limits QueryLimits, opts QueryOptions) (done *wire.Done, result string, from sources, err error) {
+	spill := filepath.Join(dir, "spill")
+	if err := os.Mkdir(spill, 0o700); err != nil {
+		return nil, "", from, fmt.Errorf("make folder for query: %w", err)
+	}
+	w, err := l.startWorker(ctx, spill)
+	if err != nil {
+		return nil, "", from, err
+	}
 	from, err = l.plan(ctx, dir, tenant, read, opts)
 	for try := 1; err != nil && context.Cause(ctx) == nil && try < planTries; try++ { // an object store has its moments
-		if err := emptied(dir); err != nil {
-			return nil, "", from, err
+		if err = emptied(dir, spill); err == nil {
+			from, err = l.plan(ctx, dir, tenant, read, opts)
 		}
-		from, err = l.plan(ctx, dir, tenant, read, opts)
 	}
 	if err != nil {
+		w.drop()
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, "", from, cause
 		}
@@ -173,12 +189,12 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 	}
 	req := wire.Request{
 		Tables: from.tables, Views: views(), SQL: sql, Args: opts.Args,
-		Result: filepath.Join(dir, "result.parquet"), Temp: filepath.Join(dir, "spill"),
+		Result: filepath.Join(dir, "result.parquet"), Temp: spill,
 		Limits: wire.Limits{
 			MemoryBytes: limits.MemoryBytes, TempBytes: limits.TempBytes, ResultBytes: limits.ResultBytes, MaxRows: limits.MaxRows,
 			Threads: limits.Threads, CPUSeconds: int64(limits.Timeout.Seconds())*int64(limits.Threads) + 1,
 		},
 	}
-	done, err = l.work(ctx, req, opts.Progress)
+	done, err = w.ask(ctx, req, opts.Progress)
 	return done, req.Result, from, err
 }

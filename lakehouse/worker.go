@@ -15,9 +15,9 @@ import (
 	"github.com/headlessly/headlessly/lakehouse/internal/wire"
 )
 
-// WorkerArgument is the hidden argument with which this binary runs one SQL
-// query; cmd then calls sqlworker.Main.
-const WorkerArgument = "sql-worker"
+// WorkerArgument is the argument with which a binary that imports package
+// sqlworker runs one SQL query and nothing else.
+const WorkerArgument = wire.WorkerArgument
 
 // maxReplyLine bounds one line of the worker's answer; its description of the
 // result's columns is the longest.
@@ -26,8 +26,18 @@ const maxReplyLine = 4 << 20
 // maxWorkerNoise is how much of the worker's dying words goes into the log.
 const maxWorkerNoise = 2 << 10
 
-// work runs a request in a worker process and kills it when ctx ends.
-func (l *Lake) work(ctx context.Context, req wire.Request, progress func(float64)) (*wire.Done, error) {
+// worker is a process that waits for its one request.
+type worker struct {
+	lake  *Lake
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   io.Reader
+	noise *headBuffer
+}
+
+// startWorker starts a worker process in dir. It is killed when ctx ends. Call
+// ask or drop.
+func (l *Lake) startWorker(ctx context.Context, dir string) (*worker, error) {
 	argv := l.cfg.Worker
 	if len(argv) == 0 {
 		self, err := os.Executable()
@@ -36,30 +46,46 @@ func (l *Lake) work(ctx context.Context, req wire.Request, progress func(float64
 		}
 		argv = []string{self, WorkerArgument}
 	}
-	input, err := json.Marshal(req)
-	if err != nil {
-		return nil, fmt.Errorf("encode query: %w", err)
-	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the operator's own binary
 	cmd.Env = []string{}                                  // no secrets, nothing to read
-	cmd.Dir = req.Temp
-	if err := os.MkdirAll(req.Temp, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder for query: %w", err)
-	}
-	cmd.Stdin = bytes.NewReader(input)
+	cmd.Dir = dir
 	cmd.WaitDelay = time.Second
-	noise := &headBuffer{max: maxWorkerNoise}
-	cmd.Stderr = noise
+	w := &worker{lake: l, cmd: cmd, noise: &headBuffer{max: maxWorkerNoise}}
+	cmd.Stderr = w.noise
 	dieWithParent(cmd)
-	out, err := cmd.StdoutPipe()
+	var err error
+	if w.out, err = cmd.StdoutPipe(); err == nil {
+		if w.in, err = cmd.StdinPipe(); err == nil {
+			err = cmd.Start()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start SQL worker: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start SQL worker: %w", err)
+	return w, nil
+}
+
+// drop ends a worker that is not wanted any more.
+func (w *worker) drop() {
+	_ = w.cmd.Process.Kill() // it may have ended
+	_ = w.cmd.Wait()         // killed
+}
+
+// ask gives the worker its request and waits for the answer.
+func (w *worker) ask(ctx context.Context, req wire.Request, progress func(float64)) (*wire.Done, error) {
+	input, err := json.Marshal(req)
+	if err != nil {
+		w.drop()
+		return nil, fmt.Errorf("encode query: %w", err)
 	}
-	last, readErr := replies(out, progress)
-	waitErr := cmd.Wait()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := w.in.Write(input)
+		sent <- errors.Join(err, w.in.Close())
+	}()
+	last, readErr := replies(w.out, progress)
+	waitErr := w.cmd.Wait()
+	readErr = errors.Join(readErr, <-sent)
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
@@ -69,7 +95,7 @@ func (l *Lake) work(ctx context.Context, req wire.Request, progress func(float64
 	case last.Done != nil && waitErr == nil:
 		return last.Done, nil
 	}
-	l.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, waitErr), "stderr", noise.String())
+	w.lake.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, waitErr), "stderr", w.noise.String())
 	return nil, &QueryError{Code: CodeWorker, Message: "query needed more memory, time or disk than it may have, and was stopped"}
 }
 

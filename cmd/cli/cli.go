@@ -94,7 +94,6 @@ func Run(ctx context.Context, args []string, stdio IO) int {
 		graphCommand(stdio),
 		webhookCommand(stdio),
 		sealCommand(stdio),
-		workerCommand(stdio),
 		sandboxCommand(stdio),
 		mcpCommand(stdio),
 	)

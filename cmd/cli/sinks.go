@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/headlessly/headlessly/cmd/gateway"
 	"github.com/headlessly/headlessly/forwarders/sinks"
 )
 
@@ -63,12 +62,4 @@ Send events here, with the gateway started by: headlessly serve --allow-private
 		return err
 	}
 	return nil
-}
-
-// workerCommand is the process that runs one SQL query; the gateway starts it.
-func workerCommand(stdio IO) *cobra.Command {
-	return &cobra.Command{
-		Use: "sql-worker", Hidden: true, Args: args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return gateway.Worker(c.Context(), stdio.In, stdio.Out) },
-	}
 }

@@ -11,14 +11,8 @@ import (
 
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/lakehouse"
-	"github.com/headlessly/headlessly/lakehouse/sqlworker"
+	_ "github.com/headlessly/headlessly/lakehouse/sqlworker" // this binary is its own SQL worker, too
 )
-
-// Worker is the process that runs one query: it reads the request from in and
-// answers on out.
-func Worker(ctx context.Context, in io.Reader, out io.Writer) error {
-	return sqlworker.Main(ctx, in, out)
-}
 
 // sql answers the control plane's queries.
 func (g *Gateway) sql(ctx context.Context, tenant string, q control.Query, w io.Writer) error {

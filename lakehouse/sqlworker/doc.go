@@ -2,7 +2,9 @@
 // handed, so that whatever the query does happens to a process of its own.
 //
 // The parent (package lakehouse) starts the same binary with a hidden argument
-// and an empty environment; cmd then calls [Main]. In this order the worker
+// and an empty environment. A binary that imports this package needs nothing
+// else: the process becomes the worker before main (early.go says why) and runs
+// [Main]. In this order the worker
 //
 //   - bounds itself with resource limits,
 //   - opens DuckDB in memory with extensions off,

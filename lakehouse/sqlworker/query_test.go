@@ -4,27 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/headlessly/headlessly/lakehouse"
 	"github.com/headlessly/headlessly/lakehouse/internal/laketest"
-	"github.com/headlessly/headlessly/lakehouse/sqlworker"
+	_ "github.com/headlessly/headlessly/lakehouse/sqlworker" // this binary is the worker, too
 )
-
-// TestMain lets the test binary be the worker process.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == lakehouse.WorkerArgument {
-		if err := sqlworker.Main(context.Background(), os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
 
 // lakeOf has a lake with events, committed and not, and its writer.
 func lakeOf(t testing.TB, change ...func(*lakehouse.Config)) (*lakehouse.Lake, *laketest.Log, *lakehouse.Writer) {

@@ -6,6 +6,10 @@
 // It holds types only and is not a stable format: both ends are one binary.
 package wire
 
+// WorkerArgument is the argument with which a binary that holds the worker is
+// the worker, and nothing else.
+const WorkerArgument = "sql-worker"
+
 // Request is one query.
 type Request struct {
 	Tables []Table `json:"tables"`
