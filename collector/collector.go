@@ -173,6 +173,7 @@ type Collector struct {
 	batches       batchPool
 	rejectedLimit *rate.Limiter
 	door          *door
+	pace          *pace
 }
 
 // New makes a Collector; it does not listen yet.
@@ -192,31 +193,35 @@ func New(cfg Config) (*Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
-	d := newDoor(&cfg)
+	d, p := newDoor(&cfg), newPace(cfg.Clock)
 	c := &Collector{
-		cfg: cfg, scripts: s, enricher: enricher, metrics: newCounters(d),
+		cfg: cfg, scripts: s, enricher: enricher, metrics: newCounters(d, p),
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
 		door:          d,
+		pace:          p,
 	}
 	c.server = &fasthttp.Server{
-		Handler:                       c.Handler(),
-		ErrorHandler:                  c.connectionError,
-		Name:                          "headlessly",
-		Concurrency:                   cfg.MaxConns,
-		MaxConnsPerIP:                 cfg.MaxConnsPerIP,
-		MaxRequestsPerConn:            maxRequestsPerConn,
-		ReadBufferSize:                readBufferSize,
-		ReadTimeout:                   cfg.ReadTimeout,
-		WriteTimeout:                  cfg.WriteTimeout,
-		IdleTimeout:                   cfg.IdleTimeout,
-		StreamRequestBody:             true, // bodies are read here, within MaxBodyMemory
-		DisablePreParseMultipartForm:  true,
-		NoDefaultContentType:          true,
-		NoDefaultDate:                 false,
-		CloseOnShutdown:               true,
-		SecureErrorLogMessage:         true,
-		Logger:                        discard{},
-		DisableHeaderNamesNormalizing: false,
+		Handler:                      c.Handler(),
+		ErrorHandler:                 c.connectionError,
+		Name:                         "headlessly",
+		Concurrency:                  cfg.MaxConns,
+		MaxConnsPerIP:                cfg.MaxConnsPerIP,
+		MaxRequestsPerConn:           maxRequestsPerConn,
+		ReadBufferSize:               readBufferSize,
+		ReadTimeout:                  cfg.ReadTimeout,
+		WriteTimeout:                 cfg.WriteTimeout,
+		IdleTimeout:                  cfg.IdleTimeout,
+		StreamRequestBody:            true, // bodies are read here, within MaxBodyMemory
+		DisablePreParseMultipartForm: true,
+		NoDefaultContentType:         true,
+		NoDefaultDate:                false,
+		CloseOnShutdown:              true,
+		// Beyond Concurrency connections are refused, one after such a pause:
+		// meanwhile the kernel's backlog holds back who comes.
+		SleepWhenConcurrencyLimitsExceeded: time.Second / refusalsPerCPU,
+		SecureErrorLogMessage:              true,
+		Logger:                             discard{},
+		DisableHeaderNamesNormalizing:      false,
 	}
 	return c, nil
 }
@@ -255,7 +260,10 @@ func (c *Collector) Serve(l net.Listener) error { return c.server.Serve(l) }
 
 // Shutdown closes the listener, lets requests under way finish and returns
 // when they have or when ctx is done.
-func (c *Collector) Shutdown(ctx context.Context) error { return c.server.ShutdownWithContext(ctx) }
+func (c *Collector) Shutdown(ctx context.Context) error {
+	c.pace.stop()
+	return c.server.ShutdownWithContext(ctx)
+}
 
 // ReloadGeo opens the geo files again after they were replaced.
 func (c *Collector) ReloadGeo() error { return c.enricher.Reload() }

@@ -75,6 +75,9 @@ func (c *Collector) timed(ctx *fasthttp.RequestCtx, next func()) {
 	start := c.cfg.Clock()
 	c.traced(ctx, next)
 	c.metrics.seconds.Update(c.cfg.Clock().Sub(start).Seconds())
+	if comesAgain(ctx.Response.StatusCode()) {
+		c.pace.hold()
+	}
 }
 
 func (c *Collector) get(ctx *fasthttp.RequestCtx, next fasthttp.RequestHandler) {

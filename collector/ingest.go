@@ -20,16 +20,19 @@ import (
 func (c *Collector) ingest(ctx *fasthttp.RequestCtx, f face) {
 	who, refusal := c.identify(ctx, f)
 	if refusal != nil {
+		leaveUnread(ctx)
 		c.refuse(ctx, refusal)
 		return
 	}
 	if !acceptable(view(ctx.Request.Header.ContentType())) {
+		leaveUnread(ctx)
 		c.refuse(ctx, newReply(415, "unsupported_media_type", "Content-Type", "must be application/json or text/plain"))
 		return
 	}
 	b := c.batches.get()
 	defer c.batches.put(b)
 	if refusal := b.visit.enter(c.door, who.tenant); refusal != nil {
+		leaveUnread(ctx)
 		c.refuse(ctx, refusal)
 		return
 	}

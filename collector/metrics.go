@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -26,13 +27,15 @@ type counters struct {
 	tunnelFailed    *metrics.Counter
 	seconds         *metrics.Histogram
 	tenants         atomic.Int64 // with a series of their own
+	refusals        sync.Map     // by reason: *metrics.Counter
 }
 
-func newCounters(d *door) *counters {
+func newCounters(d *door, p *pace) *counters {
 	s := metrics.NewSet()
 	s.NewGauge("headlessly_requests_under_way", func() float64 { return float64(d.slots.Load()) })
 	s.NewGauge("headlessly_body_memory_bytes", func() float64 { return float64(d.bytes.Load()) })
 	s.NewGauge("headlessly_estimated_wait_seconds", func() float64 { return d.crowd.estimate().Seconds() })
+	s.NewGauge("headlessly_refusals_held_back", func() float64 { return float64(p.held.Load()) })
 	return &counters{
 		set:             s,
 		requests:        s.NewCounter("headlessly_ingest_requests_total"),
@@ -99,7 +102,11 @@ func (c *Collector) tenantCounters(former *tenantCounters, tenant, class string)
 
 // refused counts a request that was refused as a whole.
 func (m *counters) refused(code string) {
-	m.set.GetOrCreateCounter(fmt.Sprintf(`headlessly_requests_refused_total{reason=%q}`, code)).Inc()
+	n, ok := m.refusals.Load(code)
+	if !ok {
+		n, _ = m.refusals.LoadOrStore(code, m.set.GetOrCreateCounter(fmt.Sprintf(`headlessly_requests_refused_total{reason=%q}`, code)))
+	}
+	n.(*metrics.Counter).Inc() //nolint:forcetypeassert // nothing else is stored
 }
 
 // rejected counts an event that was refused.

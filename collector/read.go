@@ -26,8 +26,12 @@ func busyReply() *errorReply {
 	return &errorReply{status: 503, code: codeOverloaded, message: "too many large bodies at once; nothing was acknowledged, send again later or in smaller batches"}
 }
 
-// errCrowded means that a request would take too long.
-type errCrowded struct{ reply *errorReply }
+// errCrowded means that a request would take too long; unread, that its body is
+// still on its way.
+type errCrowded struct {
+	reply  *errorReply
+	unread bool
+}
 
 func (e errCrowded) Error() string { return e.reply.message }
 
@@ -40,13 +44,13 @@ func (c *Collector) read(ctx *fasthttp.RequestCtx, v *visit) ([]byte, error) {
 	size := ctx.Request.Header.ContentLength()
 	if stream != nil && (size < 0 || size > freeBody) {
 		if r := v.ask(c.door, client, max(size, freeBody)); r != nil {
-			return nil, errCrowded{r}
+			return nil, errCrowded{reply: r, unread: true}
 		}
 	}
 	body, err := c.readAll(ctx, v, stream, size)
 	if err == nil {
 		if r := v.come(c.door, client, len(body)); r != nil {
-			return nil, errCrowded{r}
+			return nil, errCrowded{reply: r}
 		}
 	}
 	return body, err
@@ -139,7 +143,10 @@ func (c *Collector) body(ctx *fasthttp.RequestCtx, v *visit, who caller) ([]byte
 func (c *Collector) readReply(ctx *fasthttp.RequestCtx, err error) *errorReply {
 	var crowded errCrowded
 	switch {
-	case errors.As(err, &crowded): // the server skips the rest of the body
+	case errors.As(err, &crowded):
+		if crowded.unread {
+			leaveUnread(ctx)
+		}
 		return crowded.reply
 	case errors.Is(err, errBusy):
 		return busyReply()

@@ -92,7 +92,7 @@ func (q *turns) lineUp(t *turn, behind bool) {
 	<-t.ready
 }
 
-// usher lets in one after the other of those that wait, and between them gives
+// usher lets in as many of those that wait as there is room for, and then gives
 // way to everything that is ready to run: more requests that line up, answers
 // that are written. It ends when nobody waits.
 func (q *turns) usher() {
@@ -107,7 +107,9 @@ func (q *turns) usher() {
 			q.mu.Unlock()
 			return
 		}
-		q.admit()
+		for len(q.waiting) > 0 && q.waiting[0].units <= q.free {
+			q.admit()
+		}
 		q.mu.Unlock()
 	}
 }
