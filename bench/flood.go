@@ -19,6 +19,11 @@ const (
 
 // openTenants starts a gateway to which any tenant may send.
 func openTenants(ctx context.Context, bin, dir string) (*process, error) {
+	return openTenantsOn(ctx, nil, bin, dir)
+}
+
+// openTenantsOn is openTenants on some of the machine's processors.
+func openTenantsOn(ctx context.Context, on processors, bin, dir string) (*process, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -26,7 +31,7 @@ func openTenants(ctx context.Context, bin, dir string) (*process, error) {
 	if err := os.WriteFile(file, []byte("tenancy: open\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return startGateway(ctx, bin, dir, "--config", file)
+	return startGatewayOn(ctx, on, bin, dir, "--config", file)
 }
 
 // quiet measures a tenant that sends little, beside a crowd where there is one.

@@ -13,6 +13,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -25,18 +26,21 @@ type part struct {
 	run  func(ctx context.Context, w io.Writer, bin, dir string) error
 }
 
-var parts = []part{
-	{"ingest", false, ingest},
-	{"lake", false, lake},
-	{"fresh", true, fresh}, // a part of lake
-	{"forward", false, forward},
-	{"flood", false, flood},
-	{"zipf", false, zipf},
-	{"slow", false, slow},
-	{"overload", true, overloaded},
-	{"start", true, startup},
-	{"graph", false, graphSmall},
-	{"graph-million", true, graphLarge},
+// parts gives all of them; overload is for how long the overload lasts.
+func parts(overload time.Duration) []part {
+	return []part{
+		{"ingest", false, ingest},
+		{"lake", false, lake},
+		{"fresh", true, fresh}, // a part of lake
+		{"forward", false, forward},
+		{"flood", false, flood},
+		{"zipf", false, zipf},
+		{"slow", false, slow},
+		{"overload", true, overloads(overload)},
+		{"start", true, startup},
+		{"graph", false, graphSmall},
+		{"graph-million", true, graphLarge},
+	}
 }
 
 func main() {
@@ -57,7 +61,8 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		return fasthttp.ListenAndServe(args[1], func(ctx *fasthttp.RequestCtx) { ctx.SetBody(ctx.PostBody()) })
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	chosen := flags.String("run", "", "what to measure, by commas: "+names(parts)+"; without it all but the long ones")
+	chosen := flags.String("run", "", "what to measure, by commas: "+names(parts(0))+"; without it all but the long ones")
+	over := flags.Duration("overload", overFor, "how long the overload lasts")
 	bin := flags.String("gateway", "", "measure this program instead of a build of the tree")
 	profile := flags.String("cpuprofile", "", "write a profile of this process (the graph is measured within it) to this file")
 	if err := flags.Parse(args); err != nil {
@@ -68,8 +73,8 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		wanted = append(wanted, strings.Split(*chosen, ",")...)
 	}
 	for _, name := range wanted {
-		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return fmt.Errorf("%q cannot be measured; there are %s", name, names(parts))
+		if !slices.ContainsFunc(parts(0), func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("%q cannot be measured; there are %s", name, names(parts(0)))
 		}
 	}
 	dir, err := os.MkdirTemp("", "headlessly-bench-")
@@ -96,7 +101,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	for _, p := range parts {
+	for _, p := range parts(*over) {
 		if len(wanted) == 0 && !p.long || slices.Contains(wanted, p.name) {
 			if err := p.run(ctx, w, *bin, filepath.Join(dir, p.name)); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)

@@ -36,6 +36,11 @@ func freeAddr(ctx context.Context) (string, error) {
 
 // startGateway builds nothing: bin is the product as a user would run it.
 func startGateway(ctx context.Context, bin, dir string, flags ...string) (*process, error) {
+	return startGatewayOn(ctx, nil, bin, dir, flags...)
+}
+
+// startGatewayOn is startGateway on some of the machine's processors.
+func startGatewayOn(ctx context.Context, on processors, bin, dir string, flags ...string) (*process, error) {
 	listen, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
@@ -45,7 +50,7 @@ func startGateway(ctx context.Context, bin, dir string, flags ...string) (*proce
 		return nil, err
 	}
 	args := append([]string{"serve", "--data", filepath.Join(dir, "data"), "--listen", listen, "--control", control}, flags...)
-	return start(ctx, exec.CommandContext(ctx, bin, args...), listen, "/readyz") //nolint:gosec // our own binary
+	return start(ctx, exec.CommandContext(ctx, bin, args...), on, listen, "/readyz") //nolint:gosec // our own binary
 }
 
 // startEcho is the yardstick: a bare fasthttp server that sends the body back.
@@ -58,13 +63,13 @@ func startEcho(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, exec.CommandContext(ctx, self, "echo", addr), addr, "/") //nolint:gosec // this program itself
+	return start(ctx, exec.CommandContext(ctx, self, "echo", addr), nil, addr, "/") //nolint:gosec // this program itself
 }
 
-func start(ctx context.Context, cmd *exec.Cmd, addr, ready string) (*process, error) {
+func start(ctx context.Context, cmd *exec.Cmd, on processors, addr, ready string) (*process, error) {
 	p := &process{cmd: cmd, addr: addr, out: new(bytes.Buffer)}
 	cmd.Stdout, cmd.Stderr = p.out, p.out
-	if err := cmd.Start(); err != nil {
+	if err := on.run(cmd.Start); err != nil {
 		return nil, err
 	}
 	for range 300 {
