@@ -78,6 +78,9 @@ type Config struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For names
 	// the client.
 	TrustedProxies []netip.Prefix
+	// HealthOnly serves /healthz, /readyz and /metrics and nothing else: a node
+	// that does not collect.
+	HealthOnly bool
 	// TenantMetrics counts events by tenant; without, by Policy.Class only.
 	TenantMetrics bool
 	// AppendTimeout bounds the wait for the disk; after it the client is told

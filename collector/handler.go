@@ -14,6 +14,10 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 			path = rest
 		}
 	}
+	if c.cfg.HealthOnly {
+		c.handleHealth(ctx, path, "this gateway does not collect: it serves /healthz, /readyz and /metrics")
+		return
+	}
 	switch path {
 	case "/e":
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.timed(ctx, func() { c.ingest(ctx, face{}) }) })
@@ -28,12 +32,6 @@ func (c *Collector) handle(ctx *fasthttp.RequestCtx) {
 		})
 	case "/v1", "/v1.js":
 		c.get(ctx, c.scripts.serve)
-	case "/healthz":
-		c.get(ctx, c.healthz)
-	case "/readyz":
-		c.get(ctx, c.readyz)
-	case "/metrics":
-		c.get(ctx, c.serveMetrics)
 	case "/v1/m": // analytics.js's own telemetry, which nobody needs
 		c.withCORS(ctx, fasthttp.MethodPost, func(ctx *fasthttp.RequestCtx) { c.answerSegment(ctx, 0, nil) })
 	default:
@@ -66,7 +64,21 @@ func (c *Collector) handleRest(ctx *fasthttp.RequestCtx, path string) {
 			c.timed(ctx, func() { c.tunnel(ctx, tenant, rest, kind) })
 			return
 		}
-		c.refuse(ctx, newReply(404, "not_found", "", "there is nothing at this path; events go to POST /e, the script is at /v1"))
+		c.handleHealth(ctx, path, "there is nothing at this path; events go to POST /e, the script is at /v1")
+	}
+}
+
+// handleHealth routes what operators ask, and says of other paths what is wrong.
+func (c *Collector) handleHealth(ctx *fasthttp.RequestCtx, path, otherwise string) {
+	switch path {
+	case "/healthz":
+		c.get(ctx, c.healthz)
+	case "/readyz":
+		c.get(ctx, c.readyz)
+	case "/metrics":
+		c.get(ctx, c.serveMetrics)
+	default:
+		c.refuse(ctx, newReply(404, "not_found", "", otherwise))
 	}
 }
 

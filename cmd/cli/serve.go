@@ -41,6 +41,7 @@ requests are finished and the open frame is on disk before the process ends.`,
 				"flight":        func() { cfg.Flight = flags.Flight },
 				"public-url":    func() { cfg.PublicURL = flags.PublicURL },
 				"nats":          func() { cfg.Log.NATS = flags.Log.NATS },
+				"roles":         func() { cfg.Roles = flags.Roles },
 				"allow-private": func() { cfg.Egress.AllowPrivate = flags.Egress.AllowPrivate },
 			} {
 				if c.Flags().Changed(name) {
@@ -61,6 +62,7 @@ requests are finished and the open frame is on disk before the process ends.`,
 	c.Flags().StringVar(&flags.Flight, "flight", "", "Arrow Flight SQL's address, for ADBC and JDBC tools (127.0.0.1:8082)")
 	c.Flags().StringVar(&flags.PublicURL, "public-url", "", "how browsers reach --listen, where that differs")
 	c.Flags().StringVar(&flags.Log.NATS, "nats", "", "external JetStream cluster, nats://a:4222,nats://b:4222, in place of the embedded log")
+	c.Flags().StringSliceVar(&flags.Roles, "roles", nil, "parts to run, of gateways that share a log: collect,forward,lake,control (all)")
 	c.Flags().BoolVar(&flags.Egress.AllowPrivate, "allow-private", false, "let destinations be on loopback and private addresses (for trying things out)")
 	return c
 }
@@ -110,13 +112,22 @@ func banner(w io.Writer, g *gateway.Gateway, cfg config.Config) {
 		p("  secret key  %s   (shown once; the CLI reads it from %s/credentials.json)", c.SecretKey, cfg.Data)
 		p("")
 	}
-	p("Paste this into your pages:")
-	p(`  <script src="%s/v1" data-tenant="%s"></script>`, g.PublicURL(), c.Tenant)
-	p("")
-	p("Events    POST %s/e", g.PublicURL())
+	if cfg.Runs(config.RoleCollect) {
+		p("Paste this into your pages:")
+		p(`  <script src="%s/v1" data-tenant="%s"></script>`, g.PublicURL(), c.Tenant)
+		p("")
+		p("Events    POST %s/e", g.PublicURL())
+	} else {
+		p("Roles     %s", strings.Join(cfg.Roles, ", "))
+	}
 	p("Health    GET  %s/healthz  /readyz  /metrics", g.PublicURL())
-	p("Control   %s/~%s/   (REST and SQL, secret key)", g.ControlURL(), c.Tenant)
+	if cfg.Runs(config.RoleControl) {
+		p("Control   %s/~%s/   (REST and SQL, secret key)", g.ControlURL(), c.Tenant)
+	}
 	p("")
+	if len(cfg.Roles) > 0 {
+		return
+	}
 	p("Try, in another terminal:")
 	p(`  curl %s/e -d '{"tenant":"%s","events":[{"event":"Hello"}]}'`, g.PublicURL(), c.Tenant)
 	p(`  %s sql "select event, count(*) from events group by 1"%s`, program(), dataFlag(cfg))

@@ -49,6 +49,9 @@ type Config struct {
 	ProxyProtocol bool `yaml:"proxyProtocol"`
 	// TenantMetrics counts events by tenant, not only by class.
 	TenantMetrics bool `yaml:"tenantMetrics"`
+	// Roles are the parts that this gateway runs, where several share one log
+	// (log.nats): collect, forward, lake, control. None named is all of them.
+	Roles []string `yaml:"roles"`
 	// RequestsPerMinute is how many requests one key may make of the control
 	// plane within a minute; answers carry X-RateLimit-Limit, -Remaining and
 	// -Reset, and what goes beyond it is answered 429 with Retry-After.
@@ -276,6 +279,7 @@ func (c *Config) Validate() error {
 	if c.RequestsPerMinute < 1 {
 		fault("requestsPerMinute", "%d must be 1 or more", c.RequestsPerMinute)
 	}
+	c.roleFaults(fault)
 	c.Sandbox.faults(fault)
 	for i, n := range c.TrustedProxies {
 		if _, err := parseNetwork(n); err != nil {

@@ -51,6 +51,8 @@ log: {maxSize: 1KB, replicas: 3}
 trustedProxies: [nowhere]
 tls: {cert: a.pem}
 requestsPerMinute: 0
+roles: [collect, forwarding, collect]
+flight: 127.0.0.1:1
 sandbox: {timeout: 1ms, memory: 1KB, calls: -1, operations: -1}
 telemetry: {endpoint: "127.0.0.1:4318", sample: 2, metricsInterval: 1ms}
 lakehouse: {commitInterval: 1ms, commitSize: 5, catalog: {uri: nowhere}, promote: [{property: url, type: string}, {property: x, type: int}], retention: [{table: event, days: 0}]}
@@ -65,7 +67,7 @@ tenants:
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
-		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "requestsPerMinute:", "sandbox.timeout:", "sandbox.memory:", "sandbox.calls:", "sandbox.operations:", "telemetry.endpoint:", "telemetry.sample:", "telemetry.metricsInterval:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "lakehouse.catalog.uri:", "lakehouse.promote[0].column:", "lakehouse.promote[1].type:", "lakehouse.retention[0].table:", "lakehouse.retention[0].days:", "tenants.Acme:", "tenants.shop.origins[0]:",
+		"listen:", "control:", "publicUrl:", "pathPrefix:", "tenancy:", "log.maxSize:", "log.replicas:", "trustedProxies[0]:", "tls:", "requestsPerMinute:", "roles[1]:", "roles[2]:", "roles: need log.nats", "flight:", "sandbox.timeout:", "sandbox.memory:", "sandbox.calls:", "sandbox.operations:", "telemetry.endpoint:", "telemetry.sample:", "telemetry.metricsInterval:", "tenants.shop.redact.patterns[0]:", "lakehouse.commitInterval:", "lakehouse.commitSize:", "lakehouse.catalog.uri:", "lakehouse.promote[0].column:", "lakehouse.promote[1].type:", "lakehouse.retention[0].table:", "lakehouse.retention[0].days:", "tenants.Acme:", "tenants.shop.origins[0]:",
 		"tenants.shop.destinations.ga.measurementId:", "tenants.shop.destinations.sentry.dsn:", "tenants.shop.destinations.posthog.apiKey:",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -78,7 +80,8 @@ func TestAGoodFileChangesWhatItNamesAndNothingElse(t *testing.T) {
 	t.Setenv("TEST_SECRET", "s3cret-canary")
 	c, err := config.Load(write(t, `
 listen: 127.0.0.1:9000
-log: {maxSize: 2GB, maxAge: 72h}
+log: {maxSize: 2GB, maxAge: 72h, nats: "nats://127.0.0.1:4222"}
+roles: [collect, lake]
 requestsPerMinute: 600
 sandbox: {timeout: 30s, memory: 128MB, operations: 1000000}
 tenants:
@@ -90,6 +93,9 @@ tenants:
 	d := config.Default()
 	if c.Listen != "127.0.0.1:9000" || c.Log.MaxSize != 2<<30 || c.Log.MaxAge != 72*time.Hour || c.Control != d.Control || c.Log.Reserve != d.Log.Reserve {
 		t.Errorf("got %+v", c)
+	}
+	if !c.Runs(config.RoleCollect) || !c.Runs(config.RoleLake) || c.Runs(config.RoleForward) || !d.Runs(config.RoleForward) {
+		t.Errorf("roles: got %v", c.Roles)
 	}
 	if c.RequestsPerMinute != 600 || c.Sandbox != (config.Sandbox{Timeout: 30 * time.Second, Memory: 128 << 20, Operations: 1_000_000}) {
 		t.Errorf("limits: got %d requests, %+v", c.RequestsPerMinute, c.Sandbox)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/dedupe"
 	"github.com/headlessly/headlessly/collector/enrich"
@@ -44,7 +45,7 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	c.Tunnel = tunnel.New(tunnel.Config{Tenants: g.store.Tenants, Destinations: g.analytics, AllowPrivate: g.cfg.Egress.AllowPrivate})
 	c.PathPrefix, c.PublicURL, c.TrustedProxies, c.TenantMetrics = g.cfg.PathPrefix, g.cfg.PublicURL, g.cfg.Proxies(), g.cfg.TenantMetrics
 	c.Enrich = enrich.Config{GeoFiles: g.cfg.Geo, SaltFile: filepath.Join(g.cfg.Data, "salt"), Clock: headlessly.SystemClock}
-	c.Tracer = g.telemetry.Tracer()
+	c.Tracer, c.HealthOnly = g.telemetry.Tracer(), !g.cfg.Runs(config.RoleCollect)
 	c.Metrics = []func(io.Writer){g.writeMetrics}
 	if g.collector, err = collector.New(c); err != nil { //nolint:contextcheck // requests have contexts of their own
 		return err

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
@@ -38,10 +40,11 @@ type forwarding struct {
 	lake   *lakehouse.Lake
 	router *forwarders.Router
 	jobs   *replays.Jobs
+	runs   bool // this gateway forwards
 }
 
 func (g *Gateway) openForwarding(context.Context) (err error) {
-	f := &forwarding{log: g.log, lake: g.lake, router: g.router}
+	f := &forwarding{log: g.log, lake: g.lake, router: g.router, runs: g.cfg.Runs(config.RoleForward)}
 	registry := all.Registry()
 	f.jobs, err = replays.Open(replays.Config{
 		Dir: filepath.Join(g.cfg.Data, "replays"), Replay: g.router.Replay, Clock: headlessly.SystemClock, Logger: g.logger,
@@ -58,6 +61,9 @@ func (f *forwarding) Replays() *replays.Jobs { return f.jobs }
 // Replay implements control.Forwarding. Without a source it takes the log where
 // that reaches back far enough, else the lakehouse.
 func (f *forwarding) Replay(ctx context.Context, r replays.Request) (replays.Job, error) {
+	if !f.runs {
+		return replays.Job{}, &control.QueryError{Status: http.StatusConflict, Code: "conflict", Message: "this gateway does not forward: ask one with the role forward"}
+	}
 	if r.From == "" {
 		r.From = fromLake
 		in, err := f.log.Inspect(ctx)

@@ -267,6 +267,9 @@ func (g *Gateway) openControl(ctx context.Context) (err error) {
 		MCP: g.mcp, RequestsPerMinute: g.cfg.RequestsPerMinute,
 		Mount: map[string]http.Handler{"/iceberg/": http.StripPrefix("/iceberg", g.lake.RESTCatalog(g.catalogAccess))},
 	})
+	if !g.cfg.Runs(config.RoleControl) {
+		return nil
+	}
 	if g.private, err = g.listen(ctx, g.cfg.Control); err != nil || g.cfg.Flight == "" {
 		return err
 	}
@@ -329,28 +332,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 	readers, stopReaders := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReaders()
 	var wg sync.WaitGroup
-	wg.Go(func() { g.keep(readers, "router", g.router.Run) })
-	wg.Go(func() { g.keep(readers, "lakehouse", g.writer.Run) })
-	wg.Go(func() { _ = g.forward.jobs.Run(readers) })
-	wg.Go(func() { g.keep(readers, "integrations", g.connected.Run) })
-	wg.Go(func() { g.runOutbox(readers) })
-	wg.Go(func() { g.keep(readers, "receipts", g.receipts) })
-	wg.Go(func() { g.keep(readers, "snapshots", g.snapshots) })
-	wg.Go(func() { g.keep(readers, "lakehouse of entities", g.entityWriter.Run) })
-	for _, run := range g.alongside {
-		wg.Go(func() { run(readers) })
-	}
-	wg.Go(func() { g.lake.Maintain(readers) })
-	wg.Go(func() { g.keep(readers, "handlers", g.handlers.Run) })
-	wg.Go(func() { g.forgets.run(readers) })
-	wg.Go(func() { g.keys.Run(readers) })
+	g.runReaders(readers, &wg)
 
 	srv := &http.Server{Handler: g.telemetry.Handler(g.plane), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelWarn)}
 	srv.RegisterOnShutdown(func() { close(g.live.ended) })
 	srv.RegisterOnShutdown(g.hooks.Close)
 	failed := make(chan error, 3)
 	go func() { failed <- g.collector.Serve(g.public) }()
-	go func() { failed <- srv.Serve(g.private) }()
+	if g.private != nil {
+		go func() { failed <- srv.Serve(g.private) }()
+	}
 	if g.flight != nil {
 		go func() { failed <- g.flight.Serve(g.flights) }()
 		defer g.flight.Close()
@@ -368,6 +359,35 @@ func (g *Gateway) Run(ctx context.Context) error {
 	stopReaders()
 	wg.Wait()
 	return errors.Join(err, g.Close(drain))
+}
+
+// runReaders starts what follows the log, by the gateway's roles. Every gateway
+// keeps up with the keys that others make.
+func (g *Gateway) runReaders(ctx context.Context, wg *sync.WaitGroup) {
+	keep := func(name string, run func(context.Context) error) {
+		wg.Go(func() { g.keep(ctx, name, run) })
+	}
+	wg.Go(func() { g.keys.Run(ctx) })
+	if g.cfg.Runs(config.RoleForward) {
+		keep("router", g.router.Run)
+		wg.Go(func() { _ = g.forward.jobs.Run(ctx) })
+	}
+	if g.cfg.Runs(config.RoleLake) {
+		keep("lakehouse", g.writer.Run)
+		keep("lakehouse of entities", g.entityWriter.Run)
+		wg.Go(func() { g.lake.Maintain(ctx) })
+	}
+	if g.cfg.Runs(config.RoleControl) {
+		keep("integrations", g.connected.Run)
+		wg.Go(func() { g.runOutbox(ctx) })
+		keep("receipts", g.receipts)
+		keep("snapshots", g.snapshots)
+		for _, run := range g.alongside {
+			wg.Go(func() { run(ctx) })
+		}
+		keep("handlers", g.handlers.Run)
+		wg.Go(func() { g.forgets.run(ctx) })
+	}
 }
 
 // keep runs a reader and starts it again when it fails: what it has not
