@@ -24,6 +24,7 @@ type batch struct {
 	// forgotten is the tenant's [Policy.Forgotten].
 	forgotten func(user, visitor string) bool
 	ids       dedupe.Batch
+	single    [1]*fastjson.Value
 	repeated  int // events that are in the log already
 	visit     visit
 	span      context.Context // of the request
@@ -84,6 +85,7 @@ const recordBytes = 48
 
 // parsed gives the parser back. No value of it may be used any more.
 func (b *batch) parsed(d *door) {
+	b.single[0] = nil
 	p := b.parsing
 	if b.parsing = nil; p != nil && cap(p.scratch) <= maxPooledBody && len(b.visit.raw) <= maxPooledBody && len(b.visit.unpacked) <= maxPooledBody {
 		d.parsers.Put(p)
@@ -110,9 +112,15 @@ func (p *batchPool) put(b *batch) {
 		}
 	}
 	b.visit.leave()
-	if cap(b.data) <= maxPooledData && cap(b.ends) <= maxPooledEvents {
+	if cap(b.data) <= maxPooledData && cap(b.ends) <= maxPooledEvents && b.decoder.held() <= 2*maxPooledData {
 		p.p.Put(b)
 	}
+}
+
+// only gives the events of a body that is one.
+func (b *batch) only(v *fastjson.Value) []*fastjson.Value {
+	b.single[0] = v
+	return b.single[:]
 }
 
 // end closes the record whose bytes were appended to data last.

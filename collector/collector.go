@@ -177,6 +177,7 @@ type Collector struct {
 	rejectedLimit *rate.Limiter
 	door          *door
 	pace          *pace
+	deadlines     deadlines
 }
 
 // New makes a Collector; it does not listen yet.
@@ -202,6 +203,7 @@ func New(cfg Config) (*Collector, error) {
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
 		door:          d,
 		pace:          p,
+		deadlines:     deadlines{after: cfg.AppendTimeout},
 	}
 	c.server = &fasthttp.Server{
 		Handler:                      c.Handler(),

@@ -3,6 +3,7 @@ package collector
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -23,7 +24,8 @@ type crowd struct {
 	mu       sync.Mutex
 	requests int
 	cost     int64
-	flows    int // that have a request inside
+	flows    int         // that have a request inside
+	alone    atomic.Bool // not more than one
 
 	rate  float64   // cost that gets out in a second; 0 while it is not known
 	since time.Time // of left; zero while nobody waits
@@ -122,6 +124,7 @@ func (c *crowd) come(p *presence, cost int64) (time.Duration, bool) {
 	}
 	if p.requests == 0 {
 		c.flows++
+		c.alone.Store(c.flows == 1)
 	}
 	p.requests++
 	p.cost += cost
@@ -148,6 +151,7 @@ func (c *crowd) leave(p *presence, cost int64, served bool) {
 	}
 	if p.requests--; p.requests == 0 {
 		c.flows--
+		c.alone.Store(c.flows <= 1)
 	}
 	p.cost -= cost
 	c.requests--

@@ -19,6 +19,7 @@ type decoder struct {
 	common common
 
 	rest         []byte // the context object under construction
+	text         []byte // JSON that the event's strings point into
 	integrations *fastjson.Object
 	cookieless   bool
 	name         string
@@ -48,7 +49,7 @@ func (d *decoder) decode(v *fastjson.Value, tenant string) *headlessly.FieldErro
 	if o == nil {
 		return wrongType("", "an object", v)
 	}
-	*d = decoder{common: d.common, rest: d.rest[:0]}
+	*d = decoder{common: d.common, rest: d.rest[:0], text: d.text[:0]}
 	e := &d.event
 	e.Tenant = tenant
 	var fault *headlessly.FieldError
@@ -110,9 +111,9 @@ func (d *decoder) field(key string, v *fastjson.Value) *headlessly.FieldError {
 		return instant(&e.SentAt, v, key)
 	case "properties":
 		d.props = v.GetObject()
-		return object(&e.Properties, v, key)
+		return d.object(&e.Properties, v, key)
 	case "traits":
-		return object(&e.Traits, v, key)
+		return d.object(&e.Traits, v, key)
 	case "context":
 		if d.ctx = v.GetObject(); d.ctx == nil && v.Type() != fastjson.TypeNull {
 			return wrongType(key, "an object", v)
@@ -224,10 +225,41 @@ var idSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://headless.ly/messag
 // MessageID is the UUID under which a client's message id is stored, and
 // whether it is that id itself.
 func MessageID(tenant, id string) (stored string, same bool) {
+	if canonicalUUID(id) {
+		return id, true
+	}
 	if u, err := uuid.Parse(id); err == nil {
 		return u.String(), true
 	}
 	return uuid.NewSHA1(idSpace, []byte(tenant+"\x00"+id)).String(), false
+}
+
+// canonicalUUID says whether an id is a UUID as it is stored.
+func canonicalUUID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case (c < '0' || c > '9') && (c < 'a' || c > 'f'):
+			return false
+		}
+	}
+	return true
+}
+
+// held is what a decoder keeps for the next event.
+func (d *decoder) held() int { return cap(d.rest) + cap(d.text) }
+
+// json gives a value's text, which is valid as long as the event.
+func (d *decoder) json(v *fastjson.Value) string {
+	from := len(d.text)
+	d.text = jsontext.AppendValue(d.text, v)
+	return view(d.text[from:])
 }
 
 // identify gives the event its UUID.
@@ -267,7 +299,9 @@ func (d *decoder) finish() {
 		e.Source = sourceOf(e.Library)
 	}
 	if len(d.rest) > 0 {
-		e.Context = "{" + string(d.rest) + "}"
+		from := len(d.text)
+		d.text = append(append(append(d.text, '{'), d.rest...), '}')
+		e.Context = view(d.text[from:])
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/headlessly/headlessly"
-	"github.com/headlessly/headlessly/collector/jsontext"
 )
 
 // context spreads the event's context and, below it, the batch's over the
@@ -58,7 +57,7 @@ func (d *decoder) contextField(key string, v *fastjson.Value) {
 		used = lookString(&e.SessionID, v, headlessly.MaxIDBytes)
 	case "traits":
 		if e.Traits == "" && v.Type() == fastjson.TypeObject {
-			e.Traits, used = view(jsontext.Value(v)), true
+			e.Traits, used = d.json(v), true
 		}
 	case "consent":
 		used = d.consent(v)
@@ -158,7 +157,7 @@ func (d *decoder) properties() {
 			lookInt(&e.ViewportHeight, v)
 		case "$set":
 			if e.Traits == "" && v.Type() == fastjson.TypeObject {
-				e.Traits = view(jsontext.Value(v))
+				e.Traits = d.json(v)
 			}
 		}
 	})

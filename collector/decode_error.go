@@ -35,7 +35,7 @@ func (d *decoder) exception(v *fastjson.Value, key string) *headlessly.FieldErro
 			}
 		}
 		if len(chain) > 0 {
-			e.ErrorStack = view(jsontext.Value(v))
+			e.ErrorStack = d.json(v)
 			d.thrown(chain[0])
 		}
 		return nil

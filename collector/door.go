@@ -72,10 +72,12 @@ func newDoor(cfg *Config) *door {
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	return &door{
+	d := &door{
 		clock: cfg.Clock, maxSlots: int64(cfg.MaxInFlight), maxBytes: cfg.MaxBodyMemory, tenants: c, seed: maphash.MakeSeed(), crowd: crowd{clock: cfg.Clock},
 		work: newTurns(int64(workPerCPU*runtime.GOMAXPROCS(0)), true), toLog: newTurns(logWindow, false),
 	}
+	d.work.alone = &d.crowd.alone
+	return d
 }
 
 // tenantState is what one tenant is using.
@@ -252,8 +254,12 @@ func (v *visit) begin(d *door, client netip.Addr, n int) *errorReply {
 func (v *visit) beginAnyhow(d *door, client netip.Addr, n int) { _ = v.begin(d, client, n) }
 
 // goOn waits for a processor for the rest of what was begun: little work, for a
-// request that holds memory.
-func (v *visit) goOn() { v.door.work.again(&v.work, &v.tenant.work) }
+// request that holds memory. Who is alone has nobody to let pass.
+func (v *visit) goOn() {
+	if !v.door.crowd.alone.Load() {
+		v.door.work.again(&v.work, &v.tenant.work)
+	}
+}
 
 // grew charges what a body has become by decompression.
 func (v *visit) grew(n int) {

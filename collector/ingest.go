@@ -152,8 +152,7 @@ func strictly(body []byte, s shape) bool {
 // events that other requests are appending are durable too. A log that is busy
 // is asked again up to tries times.
 func (c *Collector) append(b *batch, tries int) (first int64, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.AppendTimeout)
-	defer cancel()
+	ctx := c.deadlines.get()
 	b.visit.pause()
 	if len(b.ends) > 0 {
 		records := b.build()
@@ -228,7 +227,7 @@ func (b *batch) unpack(root *fastjson.Value, f face) (events []*fastjson.Value, 
 		events = root.GetArray()
 	case fastjson.TypeObject:
 		if f.single {
-			return []*fastjson.Value{root}, "", nil
+			return b.only(root), "", nil
 		}
 		found := false
 		for _, key := range [...]string{"events", "errors", "batch"} {
@@ -246,7 +245,7 @@ func (b *batch) unpack(root *fastjson.Value, f face) (events []*fastjson.Value, 
 			}
 		}
 		if !found {
-			return []*fastjson.Value{root}, "", nil
+			return b.only(root), "", nil
 		}
 		b.decoder.common.context = root.GetObject("context")
 		b.decoder.common.integrations = root.GetObject("integrations")

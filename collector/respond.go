@@ -24,7 +24,7 @@ func (c *Collector) refuse(ctx *fasthttp.RequestCtx, r *errorReply) {
 			wait = max(1, int64(math.Ceil(r.retry.Seconds())))
 		}
 		h := &ctx.Response.Header
-		h.Set(fasthttp.HeaderRetryAfter, strconv.FormatInt(wait, 10))
+		setHeader(h, fasthttp.HeaderRetryAfter, strconv.FormatInt(wait, 10))
 		if r.limit > 0 {
 			h.Set("X-RateLimit-Limit", strconv.FormatInt(r.limit, 10))
 			h.Set("X-RateLimit-Remaining", strconv.FormatInt(r.remaining, 10))

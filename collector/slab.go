@@ -38,7 +38,8 @@ func (s *slabs) get(n int) []byte {
 // sizes is left to the garbage collector.
 func (s *slabs) put(b []byte) {
 	if i, size := slabSize(cap(b)); size == cap(b) && i < slabSizes {
-		s.sizes[i].Put(&b)
+		lent := b // only then it gets to the heap
+		s.sizes[i].Put(&lent)
 	}
 }
 

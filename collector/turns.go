@@ -3,6 +3,7 @@ package collector
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // turns shares something scarce (the processors, the way to the disk) between
@@ -18,6 +19,9 @@ type turns struct {
 	// its own kind.
 	patient bool
 	size    int64
+	// alone says that only one flow is there, so that nobody need give way.
+	// Without it that is never known.
+	alone *atomic.Bool
 
 	mu       sync.Mutex
 	free     int64
@@ -71,8 +75,8 @@ func (q *turns) again(t *turn, f *flow) {
 // used more than others.
 func (q *turns) lineUp(t *turn, behind bool) {
 	first := len(q.waiting) == 0 || t.start < q.waiting[0].start
-	idle := q.free == q.size && !q.ushering
-	if q.free >= t.units && (!behind || idle || !q.patient && first) {
+	idle, patient := q.free == q.size && !q.ushering, q.patient && (q.alone == nil || !q.alone.Load())
+	if q.free >= t.units && (!behind || idle || !patient && first) {
 		q.free -= t.units
 		q.now = max(q.now, t.start)
 		q.mu.Unlock()
@@ -84,7 +88,7 @@ func (q *turns) lineUp(t *turn, behind bool) {
 	q.arrived++
 	t.order = q.arrived
 	q.push(t)
-	if q.patient && !q.ushering {
+	if patient && !q.ushering {
 		q.ushering = true
 		go q.usher()
 	}
@@ -138,7 +142,7 @@ func (q *turns) give(t *turn) {
 	defer q.mu.Unlock()
 	q.free += t.units
 	t.units, t.flow = 0, nil
-	if q.patient {
+	if q.ushering {
 		q.room.Signal()
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -192,5 +193,82 @@ func TestWhoHadATurnGoesOnBeforeWhatHasNotBegun(t *testing.T) {
 		if !slices.Equal(served, want) {
 			t.Errorf("patient %v: served %v, want %v", patient, served, want)
 		}
+	}
+}
+
+// TestWhoIsAloneWaitsForRoomOnly: nobody is there to give way to, so there is no
+// usher, and the order is kept.
+func TestWhoIsAloneWaitsForRoomOnly(t *testing.T) {
+	q := newTurns(2, true)
+	q.alone = new(atomic.Bool)
+	q.alone.Store(true)
+	var only flow
+	held := make([]turn, 2)
+	for i := range held { // the second is behind the first, and goes at once
+		q.take(&held[i], &only, 1, 10)
+	}
+	served := make(chan int, 3)
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			var own turn
+			q.take(&own, &only, 1, 10)
+			served <- i
+			q.give(&own)
+		})
+		for start := time.Now(); q.waits() <= i; time.Sleep(10 * time.Microsecond) {
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("a request does not wait although all turns are held")
+			}
+		}
+	}
+	q.mu.Lock()
+	ushering := q.ushering
+	q.mu.Unlock()
+	if ushering {
+		t.Error("an usher was called")
+	}
+	q.give(&held[0]) // each hands its turn to the next
+	wg.Wait()
+	for want := range 3 {
+		if got := <-served; got != want {
+			t.Errorf("served %d in place of %d", got, want)
+		}
+	}
+	q.give(&held[1])
+	if q.free != q.size {
+		t.Errorf("%d of %d are free at the end", q.free, q.size)
+	}
+}
+
+// TestWhoWaitsAloneIsNotForgottenWhenOthersCome: what lined up without an usher
+// is let in by the one that comes with the second flow.
+func TestWhoWaitsAloneIsNotForgottenWhenOthersCome(t *testing.T) {
+	q := newTurns(1, true)
+	q.alone = new(atomic.Bool)
+	q.alone.Store(true)
+	var first, second flow
+	var held turn
+	q.take(&held, &first, 1, 10)
+	var wg sync.WaitGroup
+	for i, f := range []*flow{&first, &first, &second, &second} {
+		if f == &second {
+			q.alone.Store(false)
+		}
+		wg.Go(func() {
+			var own turn
+			q.take(&own, f, 1, 10)
+			q.give(&own)
+		})
+		for start := time.Now(); q.waits() <= i; time.Sleep(10 * time.Microsecond) {
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("a request does not wait")
+			}
+		}
+	}
+	q.give(&held)
+	wg.Wait()
+	if q.free != q.size || q.waits() != 0 {
+		t.Errorf("%d of %d are free at the end, %d wait", q.free, q.size, q.waits())
 	}
 }

@@ -67,12 +67,12 @@ func id(dst *string, v *fastjson.Value, field string) *headlessly.FieldError {
 }
 
 // object reads an optional JSON object as its text.
-func object(dst *string, v *fastjson.Value, field string) *headlessly.FieldError {
+func (d *decoder) object(dst *string, v *fastjson.Value, field string) *headlessly.FieldError {
 	switch v.Type() {
 	case fastjson.TypeNull:
 		return nil
 	case fastjson.TypeObject:
-		*dst = view(jsontext.Value(v))
+		*dst = d.json(v)
 		return nil
 	default:
 		return wrongType(field, "an object", v)
