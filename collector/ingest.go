@@ -145,7 +145,7 @@ func (c *Collector) request(ctx *fasthttp.RequestCtx, now time.Time, p *Policy) 
 // strictly says whether an event's limits have to be looked at one by one: not
 // where the body as a whole keeps them.
 func strictly(body []byte, s shape) bool {
-	return len(body) > headlessly.MaxEventBytes || s.keys > headlessly.MaxJSONKeys || !utf8.Valid(body)
+	return len(body) > headlessly.MaxEventBytes || s.keys > headlessly.MaxJSONKeys || !s.ascii && !utf8.Valid(body)
 }
 
 // append makes the batch's records durable. It returns once those of its
@@ -193,14 +193,13 @@ func (c *Collector) parse(b *batch, body []byte) (*fastjson.Value, shape, *error
 	if len(body) > c.cfg.MaxBodyBytes {
 		return nil, shape{}, newReply(413, codeTooLarge, "body", fmt.Sprintf("has %d bytes, at most %d are allowed; send smaller batches", len(body), c.cfg.MaxBodyBytes))
 	}
-	s := scan(body, headlessly.MaxJSONDepth)
-	if s.depth > headlessly.MaxJSONDepth {
+	s, err := inspect(body, headlessly.MaxJSONDepth)
+	if errors.Is(err, errTooDeep) {
 		return nil, s, newReply(400, "too_deep", "body", fmt.Sprintf("is nested deeper than %d levels", headlessly.MaxJSONDepth))
 	}
-	if !b.visit.parseCost(c.door, s, len(body)) {
+	if err == nil && !b.visit.parseCost(c.door, s, len(body)) {
 		return nil, s, busyReply()
 	}
-	err := fastjson.ValidateBytes(body) // the parser alone takes numbers such as 1.2.3
 	if err == nil {
 		var v *fastjson.Value
 		if v, err = b.space(c.door, len(body)).parser.ParseBytes(body); err == nil {

@@ -2,14 +2,13 @@ package collector
 
 // shape is what a quick pass over a JSON text tells before it is parsed.
 type shape struct {
-	depth  int // deepest nesting
-	keys   int // colons outside strings: at least the number of keys
-	values int // at least the number of values
+	depth  int  // deepest nesting
+	keys   int  // colons outside strings: at least the number of keys
+	values int  // at least the number of values
+	ascii  bool // no other characters are in it; told by inspect only
 }
 
-// scan measures a JSON text. It does not validate it; it stops a depth bomb
-// before a recursive parser sees it. It stops early once depth passes
-// maxDepth.
+// scan measures a text that is JSON. It stops early once depth passes maxDepth.
 func scan(b []byte, maxDepth int) shape {
 	var s shape
 	depth := 0

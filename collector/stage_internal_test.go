@@ -29,10 +29,9 @@ func BenchmarkStage(b *testing.B) {
 		name string
 		once func(b *testing.B)
 	}{
-		{"measure", func(*testing.B) { scan(body, headlessly.MaxJSONDepth) }},
-		{"validate", func(b *testing.B) {
+		{"inspect", func(b *testing.B) {
 			b.Helper()
-			if err := fastjson.ValidateBytes(body); err != nil {
+			if _, err := inspect(body, headlessly.MaxJSONDepth); err != nil {
 				b.Fatal(err)
 			}
 		}},

@@ -13,32 +13,26 @@ type shard struct {
 
 // generation is the ids that reached the log during some time. It is filled
 // until the next one begins and then written to a run once the last flight
-// that began in it has landed. Each map is guarded by the shard of its number.
+// that began in it has landed. Each set is guarded by the shard of its number.
 type generation struct {
-	keys    [shardCount]map[key]struct{}
+	keys    [shardCount]keySet
 	flights sync.WaitGroup
 	began   int64 // µs
 }
 
 func newGeneration(now int64) *generation {
-	g := &generation{began: now}
-	for i := range g.keys {
-		g.keys[i] = make(map[key]struct{})
-	}
-	return g
+	return &generation{began: now}
 }
 
 // all gives the keys in no order; call it once nothing is added any more.
 func (g *generation) all() []key {
 	n := 0
-	for _, m := range g.keys {
-		n += len(m)
+	for i := range g.keys {
+		n += g.keys[i].len()
 	}
 	out := make([]key, 0, n)
-	for _, m := range g.keys {
-		for k := range m {
-			out = append(out, k)
-		}
+	for i := range g.keys {
+		out = g.keys[i].appendTo(out)
 	}
 	return out
 }

@@ -41,7 +41,7 @@ type view struct {
 
 func (v *view) inGenerations(shard uint64, k *key) bool {
 	for _, g := range v.gens {
-		if _, ok := g.keys[shard][*k]; ok {
+		if g.keys[shard].has(k) {
 			return true
 		}
 	}
@@ -108,7 +108,7 @@ func (x *Index) land(f *flight, keys []key, err error) {
 		s.mu.Lock()
 		delete(s.flights, *k)
 		if err == nil {
-			f.gen.keys[n][*k] = struct{}{}
+			f.gen.keys[n].add(k)
 		}
 		s.mu.Unlock()
 	}

@@ -96,7 +96,7 @@ func (x *Index) put(g *generation, k *key) {
 	s := &x.shards[n]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.keys[n][*k] = struct{}{}
+	g.keys[n].add(k)
 	x.fresh.Add(1)
 }
 
@@ -143,7 +143,6 @@ func (x *Index) found(g *generation, keys []key) bool {
 		n := k.low() % shardCount
 		x.shards[n].mu.Lock()
 		defer x.shards[n].mu.Unlock()
-		_, ok := g.keys[n][k]
-		return !ok
+		return !g.keys[n].has(&k)
 	})
 }

@@ -105,23 +105,10 @@ func siteOf(host string) string {
 	if host == "" {
 		return ""
 	}
-	for i := range sites {
-		for _, h := range sites[i].hosts {
-			if matchHost(host, h) {
-				return sites[i].kind
-			}
-		}
+	if i := siteKinds.of(host); i < len(sites) {
+		return sites[i].kind
 	}
 	return ""
-}
-
-// matchHost says whether host is h or below it. An h that ends in a dot stands
-// for h under any suffix: "google." matches www.google.co.uk.
-func matchHost(host, h string) bool {
-	if strings.HasSuffix(h, ".") {
-		return strings.HasPrefix(host, h) || strings.Contains(host, "."+h)
-	}
-	return host == h || strings.HasSuffix(host, "."+h)
 }
 
 // sameSite says whether two hosts are the same but for a leading "www.".

@@ -28,6 +28,17 @@ type Request struct {
 	// Cookieless says of the event at hand that its client stores nothing and
 	// asks for an id of the day.
 	Cookieless bool
+
+	said   netip.Addr // an address that was written before
+	saidAs string
+}
+
+// say gives an address as text; a request's events mostly have the same.
+func (r *Request) say(ip netip.Addr) string {
+	if r.saidAs == "" || r.said != ip {
+		r.said, r.saidAs = ip, ip.String()
+	}
+	return r.saidAs
 }
 
 // Enricher runs the stages. Safe for concurrent use.
@@ -126,5 +137,5 @@ func (en *Enricher) client(e *headlessly.Event, r *Request) {
 	if !r.KeepIP {
 		ip = truncate(ip)
 	}
-	e.IP = ip.String()
+	e.IP = r.say(ip)
 }

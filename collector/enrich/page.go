@@ -15,20 +15,73 @@ var clickIDs = [...]string{"gclid", "gbraid", "wbraid", "fbclid", "msclkid", "tt
 // and fills nothing.
 func Page(e *headlessly.Event) {
 	if e.URL != "" {
-		if u, err := url.Parse(e.URL); err == nil {
-			fill(&e.Host, strings.ToLower(u.Hostname()))
-			fill(&e.Path, u.Path)
-			fill(&e.Query, u.RawQuery)
+		if host, path, query, ok := parts(e.URL); ok {
+			fill(&e.Host, host)
+			fill(&e.Path, path)
+			fill(&e.Query, query)
 		}
 	}
 	if e.Query != "" {
 		campaign(e)
 	}
 	if e.Referrer != "" && e.ReferrerHost == "" {
-		if u, err := url.Parse(e.Referrer); err == nil {
-			e.ReferrerHost = strings.ToLower(u.Hostname())
+		if host, _, _, ok := parts(e.Referrer); ok {
+			e.ReferrerHost = host
 		}
 	}
+}
+
+// parts takes a URL apart as net/url does, the host in lower case.
+func parts(text string) (host, path, query string, ok bool) {
+	if host, path, query, ok = plainParts(text); ok {
+		return host, path, query, true
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", "", "", false
+	}
+	return strings.ToLower(u.Hostname()), u.Path, u.RawQuery, true
+}
+
+// plainParts does so without memory of its own for what most pages' URLs are: no
+// user, no escape in the path, no fragment, ASCII, the host in lower case.
+func plainParts(text string) (host, path, query string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "https://")
+	if !ok {
+		if rest, ok = strings.CutPrefix(text, "http://"); !ok {
+			return "", "", "", false
+		}
+	}
+	end, colon := len(rest), -1
+	for i := range len(rest) {
+		c := rest[i]
+		if c == '/' || c == '?' {
+			end = i
+			break
+		}
+		switch {
+		case c >= '0' && c <= '9':
+		case colon < 0 && (c >= 'a' && c <= 'z' || c == '.' || c == '-'):
+		case colon < 0 && c == ':':
+			colon = i
+		default:
+			return "", "", "", false
+		}
+	}
+	host, rest = rest[:end], rest[end:]
+	if colon >= 0 {
+		host = host[:colon]
+	}
+	path, asked := rest, false
+	for i := range len(rest) {
+		switch c := rest[i]; {
+		case c == '?' && !asked:
+			path, query, asked = rest[:i], rest[i+1:], true
+		case c <= ' ' || c >= 0x7f || c == '#' || c == '%' && !asked:
+			return "", "", "", false
+		}
+	}
+	return host, path, query, true
 }
 
 // campaign reads utm_* and click ids without building a map of the query.
