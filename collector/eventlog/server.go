@@ -83,6 +83,10 @@ func stopServer(srv *server.Server) {
 	srv.WaitForShutdown()
 }
 
+// embeddedWait is how long the server in this process may take to greet a
+// connection: there is no other to try, and a busy machine is no fault of it.
+const embeddedWait = 30 * time.Second
+
 // connect opens one connection to the embedded server, or to the cluster.
 func connect(cfg Config, srv *server.Server, name string) (*nats.Conn, error) {
 	opts := []nats.Option{
@@ -96,7 +100,7 @@ func connect(cfg Config, srv *server.Server, name string) (*nats.Conn, error) {
 	url := cfg.URL
 	if srv != nil {
 		url = ""
-		opts = append(opts, nats.InProcessServer(srv))
+		opts = append(opts, nats.InProcessServer(srv), nats.Timeout(embeddedWait))
 	} else {
 		// What is published while no server can be reached fails at once and is
 		// tried again by the committer, in order.
