@@ -186,10 +186,6 @@ func New(cfg Config) (*Collector, error) {
 		return nil, err
 	}
 	cfg = cfg.filled()
-	s, err := newScripts(&cfg)
-	if err != nil {
-		return nil, fmt.Errorf("collector: compress script: %w", err)
-	}
 	if cfg.Enrich.Clock == nil {
 		cfg.Enrich.Clock = cfg.Clock
 	}
@@ -199,7 +195,7 @@ func New(cfg Config) (*Collector, error) {
 	}
 	d, p := newDoor(&cfg), newPace(cfg.Clock)
 	c := &Collector{
-		cfg: cfg, scripts: s, enricher: enricher, metrics: newCounters(d, p),
+		cfg: cfg, scripts: newScripts(&cfg), enricher: enricher, metrics: newCounters(d, p),
 		rejectedLimit: rate.NewLimiter(rejectedPerSecond, rejectedBurst),
 		door:          d,
 		pace:          p,

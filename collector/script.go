@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"iter"
+	"math/bits"
 	"strings"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
@@ -27,17 +29,14 @@ type scripts struct {
 	byPath map[string]*script // the immutable twins
 }
 
-func newScripts(cfg *Config) (*scripts, error) {
+func newScripts(cfg *Config) *scripts {
 	s := &scripts{pick: cfg.PickScript, byPath: map[string]*script{}}
 	for _, js := range append([][]byte{cfg.Script}, cfg.SmallScripts...) {
-		b, err := newScript(js)
-		if err != nil {
-			return nil, err
-		}
+		b := newScript(js)
 		s.builds = append(s.builds, b)
 		s.byPath["/v1/"+b.hash+".js"] = b
 	}
-	return s, nil
+	return s
 }
 
 // serve answers with the build that the query of the address asks for.
@@ -49,43 +48,61 @@ func (s *scripts) serve(ctx *fasthttp.RequestCtx) {
 	s.builds[n].serve(ctx, false)
 }
 
-// script is one build, compressed once at start.
+// script is one build. Each of its compressed forms is made when it is first
+// asked for: all of them take the processor for longer than the rest of a start.
 type script struct {
-	plain, gzip, br, zstd []byte
-	hash                  string // 16 hex digits of its SHA-256
-	integrity             string // for a script tag that pins it
+	plain          []byte
+	gzip, br, zstd packed
+	hash           string // 16 hex digits of its SHA-256
+	integrity      string // for a script tag that pins it
 }
 
-func newScript(js []byte) (*script, error) {
+// packed is a compressed form.
+type packed struct {
+	once  sync.Once
+	bytes []byte
+}
+
+// of gives the form of js that pack makes.
+func (p *packed) of(js []byte, pack func(js []byte) []byte) []byte {
+	p.once.Do(func() { p.bytes = pack(js) })
+	return p.bytes
+}
+
+func newScript(js []byte) *script {
 	sum, long := sha256.Sum256(js), sha512.Sum384(js)
-	s := &script{plain: js, hash: hex.EncodeToString(sum[:8]), integrity: "sha384-" + base64.StdEncoding.EncodeToString(long[:])}
+	return &script{plain: js, hash: hex.EncodeToString(sum[:8]), integrity: "sha384-" + base64.StdEncoding.EncodeToString(long[:])}
+}
+
+// The levels are the highest there are. Writing to a buffer does not fail.
+func packGzip(js []byte) []byte {
 	var buf bytes.Buffer
-	gz, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
 	if err != nil {
-		return nil, err
+		panic(err) // only for a level that does not exist
 	}
-	if _, err := gz.Write(js); err != nil {
-		return nil, err
-	}
-	if err := gz.Close(); err != nil {
-		return nil, err
-	}
-	s.gzip = bytes.Clone(buf.Bytes())
-	buf.Reset()
-	br := brotli.NewWriterLevel(&buf, brotli.BestCompression)
-	if _, err := br.Write(js); err != nil {
-		return nil, err
-	}
-	if err := br.Close(); err != nil {
-		return nil, err
-	}
-	s.br = bytes.Clone(buf.Bytes())
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+	_, _ = w.Write(js)
+	_ = w.Close()
+	return buf.Bytes()
+}
+
+func packBrotli(js []byte) []byte {
+	var buf bytes.Buffer
+	// A window beyond the script would only take memory, 32 MB by default.
+	window := max(10, min(bits.Len(uint(len(js)+16)), 24))
+	w := brotli.NewWriterOptions(&buf, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: window})
+	_, _ = w.Write(js)
+	_ = w.Close()
+	return buf.Bytes()
+}
+
+func packZstd(js []byte) []byte {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return nil, err
+		panic(err) // only for options that do not exist
 	}
-	s.zstd = enc.EncodeAll(js, nil)
-	return s, enc.Close()
+	defer w.Close() //nolint:errcheck // it writes nowhere
+	return w.EncodeAll(js, nil)
 }
 
 // serve answers GET and HEAD for the script; the hash-named twin may be cached
@@ -124,11 +141,11 @@ func (s *script) serve(ctx *fasthttp.RequestCtx, immutable bool) {
 func (s *script) pick(accept string) ([]byte, string) {
 	switch {
 	case takes(accept, "br"):
-		return s.br, "br"
+		return s.br.of(s.plain, packBrotli), "br"
 	case takes(accept, "zstd"):
-		return s.zstd, "zstd"
+		return s.zstd.of(s.plain, packZstd), "zstd"
 	case takes(accept, "gzip"):
-		return s.gzip, "gzip"
+		return s.gzip.of(s.plain, packGzip), "gzip"
 	}
 	return s.plain, ""
 }
