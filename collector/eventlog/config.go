@@ -33,7 +33,8 @@ type Config struct {
 	// has finished go first; when there are none, Append answers ErrLogFull.
 	MaxBytes int64
 	// MaxAge is how long finished frames are kept for a replay; 0 for as long
-	// as MaxBytes allows. Frames that a reader has not finished are kept.
+	// as MaxBytes allows. Frames that a reader has not finished are kept, and
+	// others up to a twentieth longer, because files are removed as a whole.
 	MaxAge time.Duration
 	// Reserve is disk space that Append leaves free, so that cursors and parked
 	// items can still be written. Embedded only.

@@ -163,8 +163,11 @@ func (s salvager) catchUp(list []block) (bool, error) {
 		return false, nil //nolint:nilerr // there may be none, and without it all is searched
 	}
 	x, err := readIndex(s.kind.name, raw)
-	if err != nil || x.subject != s.kind.frames || len(list) < len(x.blocks) {
+	if err != nil || x.subject != s.kind.frames {
 		return false, nil //nolint:nilerr // see above
+	}
+	if x.trimmed(list); len(list) < len(x.blocks) {
+		return false, nil
 	}
 	for i, e := range x.blocks[:len(x.blocks)-1] {
 		if got, err := plainLengths(list[i]); err != nil || got != e {
@@ -194,6 +197,15 @@ func (s salvager) catchUp(list []block) (bool, error) {
 	}
 	s.log.salvage.Blocks += searched
 	return true, nil
+}
+
+// trimmed takes blocks out of the index whose files are gone from the front: a
+// kill came between a trim's removal of files and the index that the server
+// writes behind it. Were they lost and not trimmed, reading tells.
+func (x *blockIndex) trimmed(list []block) {
+	for len(list) > 0 && len(x.blocks) > 1 && x.blocks[0].index < uint64(list[0].index) { //nolint:gosec // from a file's name, digits only
+		x.blocks = x.blocks[1:]
+	}
 }
 
 // plainLengths follows the records of a block by their lengths. A block that has

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/collector/eventlog"
@@ -193,5 +195,103 @@ func TestOldDamageIsFoundWhenItIsReadAlsoAfterAKill(t *testing.T) {
 	s := checkSalvaged(t, w, frames(3))
 	if s.Corrupt != 1 {
 		t.Errorf("corrupt: got %d, want 1", s.Corrupt)
+	}
+}
+
+// trimmedFrames makes a log of which whole blocks are trimmed while it is
+// written, as one at its budget is, and leaves it behind as by a kill.
+func trimmedFrames(t *testing.T, before func(dir string)) (w written, kept uint64) {
+	t.Helper()
+	w = written{records: map[int64]string{}}
+	dir := t.TempDir()
+	var now atomic.Pointer[time.Time] // nil for what it is
+	cfg := testConfig(dir)
+	cfg.CompressOver, cfg.MaxAge = 0, time.Hour
+	cfg.Clock = func() time.Time {
+		if at := now.Load(); at != nil {
+			return *at
+		}
+		return time.Now()
+	}
+	l := open(t, cfg)
+	largeFrames(t, l, 12, w.records) // a block and a part of the next
+	cut := time.Now()
+	largeFrames(t, l, 12, w.records)
+	last, err := l.Last(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Commit(t.Context(), "router", last); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l) // writes the index
+	if before != nil {
+		before(dir)
+	}
+	l = open(t, cfg)
+	then := cut.Add(cfg.MaxAge) // what was stored before the cut is too old
+	now.Store(&then)
+	for range 3 {
+		if err := eventlog.Keep(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept = l.Stats().Trimmed + 1
+	now.Store(nil)
+	largeFrames(t, l, 3, w.records)
+	w.dir = copyTree(t, dir)
+	return w, kept
+}
+
+func TestAfterATrimAndAKillOnlyTheNewestBlocksAreSearched(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before func(t *testing.T, dir string) (after func(copied string))
+	}{
+		{"the index is from behind the trim", nil},
+		{"the kill came before that index was written", func(t *testing.T, dir string) func(string) {
+			t.Helper()
+			former, err := os.ReadFile(indexPath(dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(copied string) { edit(t, indexPath(copied), func([]byte) []byte { return former }) }
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var after func(string)
+			w, kept := trimmedFrames(t, func(dir string) {
+				if c.before != nil {
+					after = c.before(t, dir)
+				}
+			})
+			if n := countBlocks(t, w.dir); n != 2 {
+				t.Fatalf("%d blocks are left, want 2: the first was too old, the second only in part", n)
+			}
+			if after != nil {
+				after(w.dir)
+			}
+			cfg := testConfig(w.dir)
+			said := &warnings{Handler: slog.DiscardHandler}
+			cfg.Logger = slog.New(said)
+			l := open(t, cfg)
+			for _, line := range said.said {
+				if strings.Contains(line, "[events]") {
+					t.Errorf("the server reads the store again: %s", line)
+				}
+			}
+			if n := l.Stats().Salvage.Blocks; n > 3 { // of events the last, of cursors and parked the only one
+				t.Errorf("%d blocks were searched, want the newest of each stream", n)
+			}
+			g := readAll(t, l, 1)
+			if lost := lostFrames(t, g); len(lost) > 0 {
+				t.Errorf("frames %v are told to be lost", lost)
+			}
+			for at, data := range w.records {
+				if seq, _ := headlessly.SplitLogSeq(at); seq >= kept && g.records[at] != data {
+					t.Errorf("record %d of frame %d is gone", at, seq)
+				}
+			}
+		})
 	}
 }

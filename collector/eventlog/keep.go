@@ -82,7 +82,7 @@ func (l *Log) retainFrom(ctx context.Context, state jetstream.StreamState) (uint
 		each := max(int64(state.Bytes/state.Msgs), 1)      //nolint:gosec // a size on disk
 		from = max(from, state.FirstSeq+uint64(drop/each)) //nolint:gosec // not negative
 	}
-	return min(from, done+1), nil
+	return l.wholeBlocks(min(from, done+1), state.FirstSeq), nil
 }
 
 // firstSince finds the first frame stored at or after t, by halving.
