@@ -220,10 +220,20 @@ func (r *Rows) writeParquet(ctx context.Context, w io.Writer) error {
 // keepOpen hides a writer's Close.
 type keepOpen struct{ io.Writer }
 
+// TruncatedKey is the key in the metadata of an Arrow stream's schema that says
+// that there were more rows than an answer may have.
+const TruncatedKey = "headlessly.truncated"
+
 func (r *Rows) writeArrow(ctx context.Context, w io.Writer) error {
 	schema, err := r.Schema()
 	if err != nil {
 		return err
+	}
+	if r.Truncated {
+		said := schema.Metadata().ToMap()
+		said[TruncatedKey] = "true"
+		more := arrow.MetadataFrom(said)
+		schema = arrow.NewSchema(schema.Fields(), &more)
 	}
 	out := ipc.NewWriter(w, ipc.WithSchema(schema))
 	for rec, err := range r.Batches(ctx) {

@@ -26,7 +26,7 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts Qu
 	// The tail is taken before the tables are loaded: what is committed in
 	// between is in both, and the table's log range tells which rows those are.
 	var tail map[string][]tailBatch
-	if !opts.CommittedOnly && opts.AsOf.IsZero() {
+	if !opts.CommittedOnly && opts.AsOf.IsZero() && !opts.Describe {
 		if tail, err = l.uncommitted(ctx); err != nil {
 			return from, err
 		}
@@ -69,7 +69,7 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts Qu
 // planFiles lists the data files of a tenant. What is wanted of those of an
 // object store, if there are any, is brought into dir.
 func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string, want wanted, opts QueryOptions, from *sources) (files []string, err error) {
-	if t.CurrentSnapshot() == nil {
+	if t.CurrentSnapshot() == nil || opts.Describe {
 		return nil, nil
 	}
 	var scan []table.ScanOption

@@ -30,6 +30,9 @@ type QueryOptions struct {
 	// Args are the values of the statement's parameters (? or $1): texts,
 	// numbers, truth values or nil.
 	Args []any
+	// Describe asks only what the answer looks like: it has no rows, and the
+	// tables are not read. Without Args, parameters stand for null.
+	Describe bool
 }
 
 // QueryError is a query that was refused or failed. Code is stable and
@@ -188,7 +191,7 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 		return nil, "", from, err
 	}
 	req := wire.Request{
-		Tables: from.tables, Views: views(), SQL: sql, Args: opts.Args,
+		Tables: from.tables, Views: views(), SQL: sql, Args: opts.Args, Describe: opts.Describe,
 		Result: filepath.Join(dir, "result.parquet"), Temp: spill,
 		Limits: wire.Limits{
 			MemoryBytes: limits.MemoryBytes, TempBytes: limits.TempBytes, ResultBytes: limits.ResultBytes, MaxRows: limits.MaxRows,

@@ -27,6 +27,9 @@ type Rows struct {
 	Count     int64         // rows
 	Truncated bool          // there were more rows than a result may have
 	Elapsed   time.Duration // from the call to the complete result
+	// Parameters are DuckDB's names of the types of the statement's parameters,
+	// "" for one of any type. Only a described query has them.
+	Parameters []string
 
 	dir, path string
 	file      *file.Reader
@@ -42,7 +45,7 @@ func openRows(dir, path string, done *wire.Done, maxRows int64) (*Rows, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read result: %w", err), f.Close())
 	}
-	rows := &Rows{Count: min(f.NumRows(), maxRows), Truncated: f.NumRows() > maxRows, dir: dir, path: path, file: f, arrow: r}
+	rows := &Rows{Count: min(f.NumRows(), maxRows), Truncated: f.NumRows() > maxRows, Parameters: done.Parameters, dir: dir, path: path, file: f, arrow: r}
 	for _, c := range done.Columns {
 		rows.Columns = append(rows.Columns, Column(c))
 	}

@@ -2,6 +2,14 @@ package lakehouse
 
 import "github.com/headlessly/headlessly/lakehouse/internal/wire"
 
+// Views lists the views.
+func Views() (names []string) {
+	for _, v := range views() {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
 // views are the queries that come ready-made with the tables.
 func views() []wire.View {
 	return []wire.View{

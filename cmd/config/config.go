@@ -67,11 +67,13 @@ type Config struct {
 }
 
 // TLS ends HTTPS on the public listener: by files, or by ACME for domains.
+// Flight gives the Arrow Flight SQL server the same certificate.
 type TLS struct {
 	Cert    string   `yaml:"cert"`
 	Key     string   `yaml:"key"`
 	Domains []string `yaml:"domains"`
 	Email   string   `yaml:"email"`
+	Flight  bool     `yaml:"flight"`
 }
 
 // Log bounds the event log.
@@ -294,6 +296,9 @@ func (c *Config) Validate() error {
 	}
 	if c.TLS.Cert != "" && len(c.TLS.Domains) > 0 {
 		fault("tls", "takes cert and key, or domains, not both")
+	}
+	if c.TLS.Flight && (c.Flight == "" || c.TLS.Cert == "" && len(c.TLS.Domains) == 0) {
+		fault("tls.flight", "needs flight: an address, and a certificate: cert and key, or domains")
 	}
 	if c.Log.Replicas != 0 && c.Log.NATS == "" {
 		fault("log.replicas", "needs log.nats: the embedded log has one copy")

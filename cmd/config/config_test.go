@@ -76,6 +76,23 @@ tenants:
 	}
 }
 
+func TestFlightOverTLSNeedsAnAddressAndACertificate(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		ok   bool
+	}{
+		"both":           {"flight: 127.0.0.1:8082\ntls: {cert: a.pem, key: b.pem, flight: true}", true},
+		"by ACME":        {"flight: 127.0.0.1:8082\ntls: {domains: [events.example.com], flight: true}", true},
+		"no address":     {"tls: {cert: a.pem, key: b.pem, flight: true}", false},
+		"no certificate": {"flight: 127.0.0.1:8082\ntls: {flight: true}", false},
+	} {
+		_, err := config.Load(write(t, c.file))
+		if (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "tls.flight:") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestAGoodFileChangesWhatItNamesAndNothingElse(t *testing.T) {
 	t.Setenv("TEST_SECRET", "s3cret-canary")
 	c, err := config.Load(write(t, `

@@ -34,19 +34,24 @@ func Authenticate(s *store.Store, tenant, value string) (headlessly.Key, error) 
 }
 
 // SQLCaller finds the tenant whose tables a key may ask: its own or, with an
-// admin key, the one that is named; "" are all of them.
-func SQLCaller(s *store.Store) func(named, value string) (tenant string, err error) {
-	return func(named, value string) (string, error) {
-		tenant := named
-		if k, ok := s.Authenticate(value); ok && tenant == "" {
-			tenant = k.Tenant
-		}
-		key, err := Authenticate(s, tenant, value)
-		if err == nil && !allows(key.Scopes, ScopeSQL, "") {
-			err = outOfScope(ScopeSQL, "")
-		}
-		return tenant, err
+// admin key, the one that is named; "" are all of them. Each call is one of the
+// requests that the key has in a minute, here and in REST together.
+func (p *Plane) SQLCaller(named, value string) (tenant string, err error) {
+	tenant = named
+	if k, ok := p.cfg.Store.Authenticate(value); ok && tenant == "" {
+		tenant = k.Tenant
 	}
+	key, err := Authenticate(p.cfg.Store, tenant, value)
+	if err != nil {
+		return "", err
+	}
+	if left, ends := p.rates.take(key.ID); left < 0 {
+		return "", p.rates.refusal(ends)
+	}
+	if !allows(key.Scopes, ScopeSQL, "") {
+		return "", outOfScope(ScopeSQL, "")
+	}
+	return tenant, nil
 }
 
 // bearer is the key that a request carries, "" without one.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/connectors/graph"
 )
 
 // rateWindow is the time in which a key's requests are counted.
@@ -53,9 +54,17 @@ func (l *rates) allowed(w http.ResponseWriter, key string) bool {
 	if left >= 0 {
 		return true
 	}
-	wait := max(1, int(ends.Sub(l.clock()).Seconds())+1)
-	h.Set("Retry-After", strconv.Itoa(wait))
-	writeError(w, http.StatusTooManyRequests, "rate_limited", "",
-		"this key has made "+strconv.Itoa(l.limit)+" requests within a minute; wait "+strconv.Itoa(wait)+" seconds, or send many operations as one batch")
+	refusal := l.refusal(ends)
+	h.Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
+	writeError(w, refusal.Status(), string(refusal.Code), "", refusal.Message)
 	return false
+}
+
+// refusal is what a caller beyond its limit is told.
+func (l *rates) refusal(ends time.Time) *graph.Error {
+	wait := max(1, int(ends.Sub(l.clock()).Seconds())+1)
+	return &graph.Error{
+		Code: graph.CodeRateLimited, RetryAfter: time.Duration(wait) * time.Second,
+		Message: "this key has made " + strconv.Itoa(l.limit) + " requests within a minute; wait " + strconv.Itoa(wait) + " seconds, or send many operations as one batch",
+	}
 }

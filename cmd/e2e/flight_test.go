@@ -2,13 +2,23 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -16,8 +26,10 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	product "github.com/headlessly/headlessly/cmd/gateway"
 )
@@ -106,22 +118,25 @@ func TestFlightSQLAnswersATenantsOwn(t *testing.T) {
 	}
 	me := as("authorization", "Bearer "+creds.SecretKey)
 	for name, want := range map[string]struct {
-		value any
-		rows  string
-	}{"text": {"u1", "1\n"}, "nobody": {"u9", "0\n"}} {
-		stmt, err := c.Prepare(me, "SELECT count(*) AS n FROM events WHERE user_id = ?")
+		values []string
+		rows   string
+	}{"one row": {[]string{"u1"}, "1\n"}, "nobody": {[]string{"u9"}, "0\n"}, "many rows": {[]string{"u1", "u9", "u0"}, "1\n0\n1\n"}} {
+		stmt, err := c.Prepare(me, "SELECT count(*) AS n FROM headlessly.main.events WHERE user_id = ?")
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := stmt.ParameterSchema(); got.NumFields() != 1 || got.Field(0).Type.ID() != arrow.STRING {
+			t.Errorf("parameters: got %v, want one text", got)
+		}
 		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "1", Type: arrow.BinaryTypes.String}}, nil))
-		b.Field(0).(*array.StringBuilder).Append(want.value.(string))
+		b.Field(0).(*array.StringBuilder).AppendValues(want.values, nil)
 		stmt.SetParameters(b.NewRecordBatch())
 		info, err := stmt.Execute(me)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got, err := cells(me, c, info); err != nil || got != want.rows {
-			t.Errorf("a parameter, %s: got %q, %v, want %q", name, got, err, want.rows)
+			t.Errorf("parameters, %s: got %q, %v, want %q", name, got, err, want.rows)
 		}
 		if err := stmt.Close(me); err != nil {
 			t.Error(err)
@@ -145,32 +160,175 @@ func TestFlightSQLAnswersATenantsOwn(t *testing.T) {
 	}
 }
 
-// TestFlightSQLFromADBC asks through Python's ADBC driver, which is what BI
-// tools load.
-func TestFlightSQLFromADBC(t *testing.T) {
+// TestFlightSQLSharesTheKeysMinuteWithREST asks until the key has no requests
+// left, in one face and then in the other.
+func TestFlightSQLSharesTheKeysMinuteWithREST(t *testing.T) {
 	address := freeAddr(t)
-	g := newGateway(t, "flight: "+address+"\n")
-	if status, answer := g.post(t, "/e?t=default", `{"events":[{"event":"Seen","userId":"ada"}]}`); status != 202 {
-		t.Fatalf("got %d %s", status, answer)
+	g := newGateway(t, "requestsPerMinute: 6\nflight: "+address+"\n")
+	creds, err := product.ReadCredentials(g.dir)
+	if err != nil {
+		t.Fatal(err)
 	}
+	c, err := flightsql.NewClient(address, nil, nil, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	me := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+creds.SecretKey)
+	rest := func() int {
+		a, err := g.do(t.Context(), creds.SecretKey, "POST", "/~default/sql", `{"sql":"SELECT 1"}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.status
+	}
+	for range 2 {
+		if got := rest(); got != 200 {
+			t.Errorf("REST: got %d, want 200", got)
+		}
+	}
+	refused := 0
+	for range 5 { // 4 are left
+		if _, err := c.GetCatalogs(me); status.Code(err) == codes.ResourceExhausted {
+			refused++
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d of five calls were refused, want the last", refused)
+	}
+	if got := rest(); got != 429 {
+		t.Errorf("REST after Flight SQL took what was left: got %d, want 429", got)
+	}
+}
+
+// certified makes a certificate of 127.0.0.1 with its key, as PEM files.
+func certified(t testing.TB) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "headlessly test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &about, &about, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+}
+
+// overTLS is a gateway whose Flight SQL server shows a certificate.
+func overTLS(t testing.TB) (g *gateway, address, cert string) {
+	t.Helper()
+	cert, key := certified(t)
+	address = freeAddr(t)
+	g = newGateway(t, fmt.Sprintf("flight: %s\ntls: {cert: %s, key: %s, flight: true}\n", address, cert, key))
+	for _, user := range []string{"ada", "bob"} {
+		if status, answer := g.post(t, "/e?t=default", `{"events":[{"event":"Seen","userId":"`+user+`"}]}`); status != 202 {
+			t.Fatalf("got %d %s", status, answer)
+		}
+	}
+	return g, address, cert
+}
+
+// TestFlightSQLFromADBC asks through Python's ADBC driver, which is what BI
+// tools load, in the clear and over TLS.
+func TestFlightSQLFromADBC(t *testing.T) {
+	plain := freeAddr(t)
+	p := newGateway(t, "flight: "+plain+"\n")
+	for _, user := range []string{"ada", "bob"} {
+		if status, answer := p.post(t, "/e?t=default", `{"events":[{"event":"Seen","userId":"`+user+`"}]}`); status != 202 {
+			t.Fatalf("got %d %s", status, answer)
+		}
+	}
+	g, secure, cert := overTLS(t)
 	script := filepath.Join(t.TempDir(), "ask.py")
 	if err := os.WriteFile(script, []byte(`
 import json, pathlib, sys
 import adbc_driver_flightsql.dbapi as flight
-key = json.loads(pathlib.Path(sys.argv[2], "credentials.json").read_text())["secretKey"]
+import pyarrow as pa
+uri, folder, cert = sys.argv[1:4]
+key = json.loads(pathlib.Path(folder, "credentials.json").read_text())["secretKey"]
+tls = {"adbc.flight.sql.client_option.tls_root_certs": pathlib.Path(cert).read_text()} if cert else {}
 for options in ({"adbc.flight.sql.authorization_header": "Bearer " + key}, {"username": "default", "password": key}):
-    with flight.connect("grpc://" + sys.argv[1], db_kwargs=options, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT event, user_id FROM events")
+    with flight.connect(uri, db_kwargs=options | tls, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT event, user_id FROM events ORDER BY user_id")
         print(cursor.fetch_arrow_table().to_pylist())
         cursor.execute("SELECT count(*) AS n FROM events WHERE user_id = ?", ("ada",))
         print(cursor.fetchall())
+        cursor.execute("SELECT user_id, ? AS asked FROM events WHERE user_id = ?", pa.record_batch({"0": ["x", "y", "z"], "1": ["bob", "nobody", "ada"]}))
+        print(cursor.fetchall())
+        found = connection.adbc_get_objects(table_name_filter="events").read_all().to_pylist()
+        table = found[0]["catalog_db_schemas"][0]["db_schema_tables"][0]
+        print(found[0]["catalog_name"], table["table_name"], len(table["table_columns"]) > 60)
+        print(connection.adbc_get_table_schema("events").field("user_id").type, connection.adbc_get_table_types(), connection.adbc_get_info()["vendor_name"])
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := g.python(t, script, address, g.dir)
-	const want = "[{'event': 'Seen', 'user_id': 'ada'}]\n[(1,)]\n"
-	if err != nil || out != want+want {
-		t.Errorf("got %s, %v, want %s twice", out, err, want)
+	const once = "[{'event': 'Seen', 'user_id': 'ada'}, {'event': 'Seen', 'user_id': 'bob'}]\n[(1,)]\n[('bob', 'x'), ('ada', 'z')]\nheadlessly events True\nstring ['TABLE'] headlessly\n"
+	for _, c := range []struct {
+		g         *gateway
+		uri, cert string
+	}{{p, "grpc://" + plain, ""}, {g, "grpc+tls://" + secure, cert}} {
+		if out, err := c.g.python(t, script, c.uri, c.g.dir, c.cert); err != nil || out != once+once {
+			t.Errorf("%s: got %s, %v, want %s twice", c.uri, out, err, once)
+		}
+	}
+}
+
+// TestFlightSQLFromJDBC asks through the driver that DBeaver and other Java
+// tools load, over TLS, and reads what they show of a database.
+func TestFlightSQLFromJDBC(t *testing.T) {
+	jars, err := filepath.Glob(filepath.Join("..", "..", ".ci", "jdbc", "flight-sql-jdbc-driver-*.jar"))
+	if named := os.Getenv("HEADLESSLY_JDBC"); named != "" {
+		jars = []string{named}
+	}
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case len(jars) == 0 && os.Getenv("CI") != "":
+		t.Fatal("no JDBC driver: .ci/deps installs it")
+	case len(jars) == 0:
+		t.Skip("no JDBC driver: make deps installs it")
+	}
+	g, address, cert := overTLS(t)
+	creds, err := product.ReadCredentials(g.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := g.python(t, filepath.Join("testdata", "jdbc.py"), jars[len(jars)-1], address, creds.SecretKey, cert)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var got map[string]any
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	for what, want := range map[string]string{
+		"product": "[headlessly \" \\ true]", "keywords": "true", "limits": "[0 true]",
+		"supports": "map[nullsAreSortedAtEnd:true supportsBatchUpdates:false supportsGroupBy:true supportsOuterJoins:true supportsStoredProcedures:false supportsSubqueriesInIns:true supportsTransactions:false supportsUnionAll:true]",
+		"catalogs": "[[headlessly]]", "schemas": "[[main headlessly]]", "types": "[[TABLE]]",
+		"tables":  "[[headlessly main entity_events TABLE] [headlessly main errors TABLE] [headlessly main events TABLE]]",
+		"columns": "[[events user_id VARCHAR]]", "keys": "0",
+		"query": "[[Seen ada] [Seen bob]]", "executes": "true", "fault": "true", "parameters": "[3 1 1 0]",
+	} {
+		if text := fmt.Sprint(got[what]); text != want {
+			t.Errorf("%s: got %s, want %s", what, text, want)
+		}
 	}
 }
 

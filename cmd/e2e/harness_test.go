@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,6 +65,8 @@ type gateway struct {
 	args                 []string
 	cmd                  *exec.Cmd
 	out                  *output
+	public               string // scheme of the public listener
+	client               *http.Client
 }
 
 func freeAddr(t testing.TB) string {
@@ -80,7 +83,10 @@ func freeAddr(t testing.TB) string {
 func newGateway(t testing.TB, yaml string) *gateway {
 	t.Helper()
 	dir := t.TempDir()
-	g := &gateway{dir: filepath.Join(dir, "data"), listen: freeAddr(t), control: freeAddr(t), out: new(output)}
+	g := &gateway{dir: filepath.Join(dir, "data"), listen: freeAddr(t), control: freeAddr(t), out: new(output), public: "http", client: http.DefaultClient}
+	if strings.Contains(yaml, "tls:") {
+		g.public, g.client = "https", &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	}
 	file := filepath.Join(dir, "headlessly.yaml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -107,7 +113,7 @@ func (g *gateway) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	wait(t, "the gateway is ready", func() bool {
-		res, err := http.Get("http://" + g.listen + "/readyz")
+		res, err := g.client.Get(g.public + "://" + g.listen + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -139,7 +145,7 @@ func (g *gateway) stop(t testing.TB) {
 // post sends a body to the gateway.
 func (g *gateway) post(t testing.TB, path, body string) (int, string) {
 	t.Helper()
-	res, err := http.Post("http://"+g.listen+path, "application/json", strings.NewReader(body))
+	res, err := g.client.Post(g.public+"://"+g.listen+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,19 @@ import (
 // tenantHeader names the tenant that an admin key asks about.
 const tenantHeader = "x-headlessly-tenant"
 
-type tenantKey struct{}
+type callerKey struct{}
 
-// tenantOf is the tenant of a call that was let in.
-func tenantOf(ctx context.Context) string {
-	tenant, _ := ctx.Value(tenantKey{}).(string)
-	return tenant
+// caller is who makes a call that was let in.
+type caller struct {
+	tenant string
+	key    string
+	named  string // the tenant that an admin key asked for
+}
+
+// callerOf is who makes a call.
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
 }
 
 // key is what a call's authorization header holds.
@@ -39,7 +46,7 @@ func key(header string) string {
 }
 
 // enter lets a call in, or says why not.
-func (s *Server) enter(ctx context.Context) (_ context.Context, k string, err error) {
+func (s *Server) enter(ctx context.Context) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	first := func(name string) string {
 		if v := md.Get(name); len(v) > 0 {
@@ -47,18 +54,27 @@ func (s *Server) enter(ctx context.Context) (_ context.Context, k string, err er
 		}
 		return ""
 	}
-	if k = key(first("authorization")); k == "" {
-		return nil, "", status.Error(codes.Unauthenticated, "send a secret key (hly_sk_…) as a bearer token, or as the password")
+	c := caller{key: key(first("authorization")), named: first(tenantHeader)}
+	if c.key == "" {
+		return nil, status.Error(codes.Unauthenticated, "send a secret key (hly_sk_…) as a bearer token, or as the password")
 	}
-	tenant, err := s.cfg.Caller(first(tenantHeader), k)
-	if err != nil {
-		return nil, "", status.Error(codes.Unauthenticated, err.Error())
+	if err := s.count(&c); err != nil {
+		return nil, err
 	}
-	return context.WithValue(ctx, tenantKey{}, tenant), k, nil
+	return context.WithValue(ctx, callerKey{}, c), nil
+}
+
+// count takes one request from what the caller has in a minute, and finds its
+// tenant.
+func (s *Server) count(c *caller) (err error) {
+	if c.tenant, err = s.cfg.Caller(c.named, c.key); err != nil {
+		return s.fault(err)
+	}
+	return nil
 }
 
 func (s *Server) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	ctx, _, err := s.enter(ctx)
+	ctx, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +84,12 @@ func (s *Server) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, ne
 // stream lets streams in. The handshake is one: it answers the token that goes
 // with further calls, which is the key.
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, k, err := s.enter(ss.Context())
+	ctx, err := s.enter(ss.Context())
 	if err != nil {
 		return err
 	}
 	if strings.HasSuffix(info.FullMethod, "/Handshake") {
-		token := metadata.Pairs("authorization", "Bearer "+k)
+		token := metadata.Pairs("authorization", "Bearer "+callerOf(ctx).key)
 		ss.SetTrailer(token)
 		return ss.SendHeader(token)
 	}

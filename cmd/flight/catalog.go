@@ -9,10 +9,15 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql/schema_ref"
+
+	"github.com/headlessly/headlessly/lakehouse"
 )
 
-// space is the one schema that the tables are in.
-const space = "main"
+// The tables are in one schema of one catalog: headlessly.main.events.
+const (
+	catalog = "headlessly"
+	space   = "main"
+)
 
 // batch answers with one batch.
 func batch(rec arrow.RecordBatch) (*arrow.Schema, <-chan flight.StreamChunk, error) {
@@ -27,10 +32,32 @@ func (s *Server) GetFlightInfoCatalogs(_ context.Context, desc *flight.FlightDes
 	return s.info(schema_ref.Catalogs, desc, desc.GetCmd()), nil
 }
 
-// DoGetCatalogs implements flightsql.Server: there are none.
+// DoGetCatalogs implements flightsql.Server.
 func (s *Server) DoGetCatalogs(context.Context) (*arrow.Schema, <-chan flight.StreamChunk, error) {
-	return batch(array.NewRecordBuilder(s.Alloc, schema_ref.Catalogs).NewRecordBatch())
+	return s.texts(schema_ref.Catalogs, catalog)
 }
+
+// texts answers with one row.
+func (s *Server) texts(schema *arrow.Schema, row ...string) (*arrow.Schema, <-chan flight.StreamChunk, error) {
+	b := array.NewRecordBuilder(s.Alloc, schema)
+	appendTexts(b, row...)
+	return batch(b.NewRecordBatch())
+}
+
+func appendTexts(b *array.RecordBuilder, row ...string) {
+	for i, v := range row {
+		b.Field(i).(*array.StringBuilder).Append(v) //nolint:forcetypeassert // its callers' schemas begin with texts
+	}
+}
+
+// empty answers with no rows.
+func (s *Server) empty(schema *arrow.Schema) (*arrow.Schema, <-chan flight.StreamChunk, error) {
+	return batch(array.NewRecordBuilder(s.Alloc, schema).NewRecordBatch())
+}
+
+// here says whether a call asks about the one catalog: by its name, by "" or
+// not at all.
+func here(named *string) bool { return named == nil || *named == "" || *named == catalog }
 
 // GetFlightInfoSchemas implements flightsql.Server.
 func (s *Server) GetFlightInfoSchemas(_ context.Context, _ flightsql.GetDBSchemas, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
@@ -39,12 +66,10 @@ func (s *Server) GetFlightInfoSchemas(_ context.Context, _ flightsql.GetDBSchema
 
 // DoGetDBSchemas implements flightsql.Server.
 func (s *Server) DoGetDBSchemas(_ context.Context, q flightsql.GetDBSchemas) (*arrow.Schema, <-chan flight.StreamChunk, error) {
-	b := array.NewRecordBuilder(s.Alloc, schema_ref.DBSchemas)
-	if matches(q.GetDBSchemaFilterPattern(), space) {
-		b.Field(0).AppendNull()
-		b.Field(1).(*array.StringBuilder).Append(space) //nolint:forcetypeassert // of the schema above
+	if !here(q.GetCatalog()) || !matches(q.GetDBSchemaFilterPattern(), space) {
+		return s.empty(schema_ref.DBSchemas)
 	}
-	return batch(b.NewRecordBatch())
+	return s.texts(schema_ref.DBSchemas, catalog, space)
 }
 
 // GetFlightInfoTableTypes implements flightsql.Server.
@@ -54,9 +79,7 @@ func (s *Server) GetFlightInfoTableTypes(_ context.Context, desc *flight.FlightD
 
 // DoGetTableTypes implements flightsql.Server.
 func (s *Server) DoGetTableTypes(context.Context) (*arrow.Schema, <-chan flight.StreamChunk, error) {
-	b := array.NewRecordBuilder(s.Alloc, schema_ref.TableTypes)
-	b.Field(0).(*array.StringBuilder).Append("TABLE") //nolint:forcetypeassert // of the schema above
-	return batch(b.NewRecordBatch())
+	return s.texts(schema_ref.TableTypes, "TABLE")
 }
 
 // GetFlightInfoTables implements flightsql.Server.
@@ -75,24 +98,17 @@ func (s *Server) DoGetTables(ctx context.Context, q flightsql.GetTables) (*arrow
 	if q.GetIncludeSchema() {
 		schema = schema_ref.TablesWithIncludedSchema
 	}
+	if len(q.GetTableTypes()) > 0 && !slices.Contains(q.GetTableTypes(), "TABLE") || !here(q.GetCatalog()) || !matches(q.GetDBSchemaFilterPattern(), space) {
+		return s.empty(schema)
+	}
 	b := array.NewRecordBuilder(s.Alloc, schema)
-	if (len(q.GetTableTypes()) > 0 && !slices.Contains(q.GetTableTypes(), "TABLE")) || !matches(q.GetDBSchemaFilterPattern(), space) {
-		return batch(b.NewRecordBatch())
-	}
-	names, err := s.tables(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, name := range names {
+	for _, name := range slices.Sorted(slices.Values(append(lakehouse.Tables(), lakehouse.Views()...))) {
 		if !matches(q.GetTableNameFilterPattern(), name) {
 			continue
 		}
-		b.Field(0).AppendNull()
-		for i, v := range []string{space, name, "TABLE"} {
-			b.Field(i + 1).(*array.StringBuilder).Append(v) //nolint:forcetypeassert // of the schema above
-		}
+		appendTexts(b, catalog, space, name, "TABLE")
 		if q.GetIncludeSchema() {
-			of, err := s.schema(ctx, statement{SQL: "FROM " + name})
+			of, _, err := s.describe(ctx, statement{SQL: "FROM " + name})
 			if err != nil {
 				return nil, nil, err
 			}
@@ -102,35 +118,12 @@ func (s *Server) DoGetTables(ctx context.Context, q flightsql.GetTables) (*arrow
 	return batch(b.NewRecordBatch())
 }
 
-// tables lists the tables and views.
-func (s *Server) tables(ctx context.Context) (names []string, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	r, err := s.run(ctx, statement{SQL: "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"})
-	if err != nil {
-		return nil, err
-	}
-	defer r.Release()
-	for r.Next() {
-		col := r.RecordBatch().Column(0)
-		for i := range col.Len() {
-			names = append(names, col.ValueStr(i))
-		}
-	}
-	if err := r.Err(); err != nil {
-		return nil, s.fault(err)
-	}
-	return names, nil
-}
-
 // matches says whether a name fits a pattern of SQL's LIKE; nil fits all.
 func matches(pattern *string, name string) bool {
-	if pattern == nil || *pattern == "" {
-		return true
-	}
-	return like(*pattern, name)
+	return pattern == nil || *pattern == "" || like(*pattern, name)
 }
 
+// like knows % and _, and the backslash before one that stands for itself.
 func like(p, s string) bool {
 	switch {
 	case p == "":
@@ -139,6 +132,8 @@ func like(p, s string) bool {
 		return like(p[1:], s) || s != "" && like(p, s[1:])
 	case s == "":
 		return false
+	case p[0] == '\\' && len(p) > 1:
+		return p[1] == s[0] && like(p[2:], s[1:])
 	}
 	return (p[0] == '_' || p[0] == s[0]) && like(p[1:], s[1:])
 }

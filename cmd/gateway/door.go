@@ -56,14 +56,14 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	if g.cfg.ProxyProtocol {
 		g.public = listen.Proxied(g.public, g.cfg.Proxies(), 0)
 	}
-	conf, err := g.tlsConfig()
-	if conf != nil {
-		g.public = tls.NewListener(g.public, conf)
+	if g.tls, err = g.tlsConfig(); g.tls != nil {
+		g.public = tls.NewListener(g.public, g.tls)
 	}
 	return err
 }
 
-// tlsConfig is nil where the public listener speaks plain HTTP.
+// tlsConfig is nil where the public listener speaks plain HTTP. There is one:
+// certificates of ACME are obtained once for every listener.
 func (g *Gateway) tlsConfig() (*tls.Config, error) {
 	t := g.cfg.TLS
 	switch {

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +105,7 @@ type Gateway struct {
 	alongside     []func(ctx context.Context) // what else runs until the readers stop
 
 	public, private net.Listener
+	tls             *tls.Config // nil where plain HTTP is spoken
 
 	// Credentials are those of the default tenant; First says that this start
 	// made them.
@@ -273,11 +276,27 @@ func (g *Gateway) openControl(ctx context.Context) (err error) {
 	if g.private, err = g.listen(ctx, g.cfg.Control); err != nil || g.cfg.Flight == "" {
 		return err
 	}
-	g.flight, err = flight.New(flight.Config{Caller: control.SQLCaller(g.store), SQL: g.sql, Version: Version, Logger: g.logger})
-	if err == nil {
-		g.flights, err = g.listen(ctx, g.cfg.Flight)
+	return g.openFlight(ctx)
+}
+
+// openFlight makes the Arrow Flight SQL server ready.
+func (g *Gateway) openFlight(ctx context.Context) (err error) {
+	c := flight.Config{Caller: g.plane.SQLCaller, SQL: g.sql, Describe: g.describe, Version: Version, Logger: g.logger}
+	if g.cfg.TLS.Flight {
+		c.TLS = g.tls
+	} else if host, _, err := net.SplitHostPort(g.cfg.Flight); err == nil && !loopback(host) {
+		g.logger.Warn("gateway.flight_without_tls", slog.String("address", g.cfg.Flight), slog.String("remedy", "tls: {flight: true}"))
 	}
+	if g.flight, err = flight.New(c); err != nil {
+		return err
+	}
+	g.flights, err = g.listen(ctx, g.cfg.Flight)
 	return err
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // catalogAccess lets the admin key read the tables' metadata: a table holds

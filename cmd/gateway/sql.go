@@ -19,6 +19,20 @@ func (g *Gateway) sql(ctx context.Context, tenant string, q control.Query, w io.
 	return ask(ctx, g.lake, tenant, q, w)
 }
 
+// describe answers with no rows of a query, and tells the types of its
+// parameters.
+func (g *Gateway) describe(ctx context.Context, tenant string, q control.Query, w io.Writer) (parameters []string, err error) {
+	rows, err := g.lake.Query(ctx, tenant, q.SQL, lakehouse.QueryOptions{Args: q.Parameters, Describe: true})
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if err := rows.Write(ctx, w, lakehouse.Format(q.Format)); err != nil {
+		return nil, fmt.Errorf("write description: %w", err)
+	}
+	return rows.Parameters, nil
+}
+
 // DirectSQL answers a query straight over a data folder that no gateway is
 // using: the tables and what the log holds beyond them.
 func DirectSQL(ctx context.Context, data, tenant string, q control.Query, progress func(float64), logger *slog.Logger, w io.Writer) (err error) {

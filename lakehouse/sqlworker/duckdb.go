@@ -42,11 +42,20 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 		}
 	}
 	explain, query := explained(req.SQL)
+	var wants []string
+	if req.Describe {
+		if wants, err = s.parameterTypes(query); err == nil && len(req.Args) == 0 {
+			req.Args = make([]any, len(wants))
+		} // what does not parse is told by check
+	}
 	cols, fault := s.check(query, req.Args)
 	if fault != nil {
 		return nil, fault
 	}
-	if explain != "" {
+	switch {
+	case explain != "" && req.Describe:
+		cols, req.SQL, req.Args = planColumns(), "SELECT '' AS plan", nil
+	case explain != "":
 		if cols, err = s.explain(&req, explain+query); err != nil {
 			return nil, classify(err)
 		}
@@ -61,7 +70,7 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 		fault.Message = strings.ReplaceAll(fault.Message, filepath.Dir(req.Result)+string(filepath.Separator), "")
 		return nil, fault
 	}
-	done := &wire.Done{}
+	done := &wire.Done{Parameters: wants}
 	for _, c := range cols {
 		done.Columns = append(done.Columns, wire.ResultColumn{Name: c.name, Type: c.shown})
 	}
@@ -195,8 +204,12 @@ func (s *session) copy(ctx context.Context, req wire.Request, cols []resultColum
 		}
 		values = append(values, in+" AS "+quoteName(c.name))
 	}
+	limit := req.Limits.MaxRows + 1
+	if req.Describe {
+		limit = 0
+	}
 	query := fmt.Sprintf("COPY (SELECT %s FROM (%s\n) AS q(%s) LIMIT %d) TO %s (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 20480)",
-		strings.Join(values, ", "), trimEnd(req.SQL), strings.Join(names, ", "), req.Limits.MaxRows+1, quoteText(req.Result))
+		strings.Join(values, ", "), trimEnd(req.SQL), strings.Join(names, ", "), limit, quoteText(req.Result))
 	var parsed duckdb.ExtractedStatements
 	n := duckdb.ExtractStatements(s.conn, query, &parsed)
 	defer duckdb.DestroyExtracted(&parsed)

@@ -62,6 +62,24 @@ func bindOne(stmt duckdb.PreparedStatement, at duckdb.IdxT, v any) duckdb.State 
 	return duckdb.StateError
 }
 
+// parameterTypes names the type of each of a statement's parameters, "" where
+// DuckDB takes any.
+func (s *session) parameterTypes(query string) ([]string, error) {
+	var stmt duckdb.PreparedStatement
+	defer duckdb.DestroyPrepare(&stmt)
+	if duckdb.Prepare(s.conn, query, &stmt) != duckdb.StateSuccess {
+		return nil, errors.New(duckdb.PrepareError(stmt))
+	}
+	types := make([]string, duckdb.NParams(stmt))
+	for i := range types {
+		at := duckdb.IdxT(i + 1) //nolint:gosec // a statement has few
+		if t := duckdb.ParamType(stmt, at); t != duckdb.TypeInvalid && t != duckdb.TypeSQLNull {
+			types[i], _ = typeOf(duckdb.ParamLogicalType(stmt, at))
+		}
+	}
+	return types, nil
+}
+
 // columnsWith tells the columns of a query with parameters: their types follow
 // from the values, which DuckDB looks at when it runs the query. It runs it for
 // no rows.
@@ -135,8 +153,11 @@ func (s *session) explain(req *wire.Request, sql string) ([]resultColumn, error)
 		rows = []string{"('')"}
 	}
 	req.SQL, req.Args = "SELECT * FROM (VALUES "+strings.Join(rows, ", ")+") AS plan(plan)", nil
-	return []resultColumn{{name: "plan", shown: "VARCHAR"}}, nil
+	return planColumns(), nil
 }
+
+// planColumns is what an EXPLAIN answers.
+func planColumns() []resultColumn { return []resultColumn{{name: "plan", shown: "VARCHAR"}} }
 
 // stringAt is a text of a vector.
 func stringAt(data unsafe.Pointer, i duckdb.IdxT) string {

@@ -72,3 +72,46 @@ func TestExplainShowsThePlan(t *testing.T) {
 		}
 	}
 }
+
+func TestADescribedStatementTellsItsColumnsAndParameters(t *testing.T) {
+	lake, log, w := lakeOf(t)
+	log.Append(laketest.Records("acme", 0, 10)...)
+	flush(t, w)
+	for _, c := range []struct{ name, sql, columns, parameters string }{
+		{"a query", "SELECT event, count(*) AS n FROM events GROUP BY 1;", "event VARCHAR, n BIGINT", ""},
+		{"parameters of columns' types", "SELECT user_id FROM events WHERE user_id = ? AND screen_width > ? AND timestamp >= ?", "user_id VARCHAR", "VARCHAR, INTEGER, TIMESTAMP WITH TIME ZONE"},
+		{"a parameter of any type", "SELECT 1 AS a WHERE ? IS NOT NULL", "a INTEGER", "any"},
+		{"what would take for ever", "SELECT sum(a.range * b.range) AS s FROM range(10000000) a, range(10000000) b", "s HUGEINT", ""},
+		{"a plan", "EXPLAIN ANALYZE SELECT sum(a.range) FROM range(10000000) a, range(10000000) b", "plan VARCHAR", ""},
+	} {
+		rows, err := lake.Query(t.Context(), "acme", c.sql, lakehouse.QueryOptions{Describe: true})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		var columns, parameters []string
+		for _, col := range rows.Columns {
+			columns = append(columns, col.Name+" "+col.Type)
+		}
+		for _, p := range rows.Parameters {
+			if p == "" {
+				p = "any"
+			}
+			parameters = append(parameters, p)
+		}
+		if got := strings.Join(columns, ", "); got != c.columns || rows.Count != 0 {
+			t.Errorf("%s: got %q with %d rows, want %q with none", c.name, got, rows.Count, c.columns)
+		}
+		if got := strings.Join(parameters, ", "); got != c.parameters {
+			t.Errorf("%s: got parameters %q, want %q", c.name, got, c.parameters)
+		}
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, sql := range map[string]string{"no query": "DROP VIEW events", "a column that is not there": "SELECT nothing FROM events WHERE user_id = ?"} {
+		if _, err := lake.Query(t.Context(), "acme", sql, lakehouse.QueryOptions{Describe: true}); err == nil {
+			t.Errorf("%s was described", name)
+		}
+	}
+}

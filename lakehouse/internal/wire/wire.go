@@ -10,6 +10,9 @@ package wire
 // the worker, and nothing else.
 const WorkerArgument = "sql-worker"
 
+// Catalog is the database that the tables are in: headlessly.main.events.
+const Catalog = "headlessly"
+
 // Request is one query.
 type Request struct {
 	Tables []Table `json:"tables"`
@@ -19,6 +22,9 @@ type Request struct {
 	Result string  `json:"result"` // file for the result, as Parquet
 	Temp   string  `json:"temp"`   // folder for spilling
 	Limits Limits  `json:"limits"`
+	// Describe asks only what the answer looks like, and which values the
+	// statement takes; without Args they stand for null.
+	Describe bool `json:"describe,omitempty"`
 }
 
 // Table is the files of one table.
@@ -81,7 +87,8 @@ type Error struct {
 // Done describes the finished result file. It holds one row more than
 // Limits.MaxRows when there were too many.
 type Done struct {
-	Columns []ResultColumn `json:"columns"`
+	Columns    []ResultColumn `json:"columns"`
+	Parameters []string       `json:"parameters,omitempty"` // types, "" for one that is open; only when described
 }
 
 // ResultColumn is a column of the result with DuckDB's name of its type.
