@@ -266,6 +266,10 @@ func (c *Collector) Shutdown(ctx context.Context) error {
 	return c.server.ShutdownWithContext(ctx)
 }
 
+// Overflows says whether more comes than can be served: somebody was refused for
+// that within the last seconds. What can wait should.
+func (c *Collector) Overflows() bool { return c.door.crowd.overflows() }
+
 // ReloadGeo opens the geo files again after they were replaced.
 func (c *Collector) ReloadGeo() error { return c.enricher.Reload() }
 

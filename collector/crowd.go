@@ -31,6 +31,7 @@ type crowd struct {
 	since time.Time // of left; zero while nobody waits
 	left  int64     // cost that got out since
 	begun bool      // something got out since it is crowded
+	full  time.Time // when somebody was refused last
 }
 
 // presence is what one flow has inside; crowd.mu guards it.
@@ -50,6 +51,9 @@ const (
 	rateEvery  = 250 * time.Millisecond
 	rateMemory = time.Second
 	stallAfter = time.Second
+	// overflowMemory is how long a refusal says that there is more than can be
+	// served.
+	overflowMemory = 5 * time.Second
 	// maxRetry bounds what a client is told to wait.
 	maxRetry = 30 * time.Second
 )
@@ -107,19 +111,35 @@ func (c *crowd) measure(now time.Time) {
 	c.rate, c.since, c.left = rate, now, 0
 }
 
+// tooLong says whether a wait is too long, and remembers when one was.
+func (c *crowd) tooLong(wait time.Duration) bool {
+	if wait <= maxWait {
+		return false
+	}
+	c.full = c.clock()
+	return true
+}
+
+// overflows says whether somebody was refused a short while ago.
+func (c *crowd) overflows() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.full.IsZero() && c.clock().Sub(c.full) < overflowMemory
+}
+
 // ask gives how long a request would take, and whether that is too long.
 func (c *crowd) ask(p *presence, cost int64) (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.wait(p, cost)
-	return w, w > maxWait
+	return w, c.tooLong(w)
 }
 
 // come lets a request in, unless it would take too long.
 func (c *crowd) come(p *presence, cost int64) (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.wait(p, cost); w > maxWait {
+	if w := c.wait(p, cost); c.tooLong(w) {
 		return w, true
 	}
 	if p.requests == 0 {

@@ -92,6 +92,24 @@ func TestWhenNothingGetsOutOnlyAFewAreLetIn(t *testing.T) {
 	}
 }
 
+func TestARefusalSaysForAWhileThatThereIsTooMuch(t *testing.T) {
+	c, flood := newTestCrowd(), new(presence)
+	c.arrive(flood, 1_000, 100)
+	c.serve(flood, 100, 100, time.Second)
+	if c.overflows() {
+		t.Error("too much before anybody was refused")
+	}
+	c.arrive(flood, 1, 100)
+	c.now = c.now.Add(overflowMemory - time.Millisecond)
+	if !c.overflows() {
+		t.Error("forgotten too early")
+	}
+	c.now = c.now.Add(time.Millisecond)
+	if c.overflows() {
+		t.Error("never forgotten")
+	}
+}
+
 func TestWhoIsRefusedAfterAllDoesNotCountAsServed(t *testing.T) {
 	c, flood := newTestCrowd(), new(presence)
 	c.arrive(flood, 1_000, 100)

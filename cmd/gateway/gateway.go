@@ -20,6 +20,7 @@ import (
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
 	"github.com/headlessly/headlessly/cmd/flight"
+	"github.com/headlessly/headlessly/cmd/housekeeping"
 	"github.com/headlessly/headlessly/cmd/telemetry"
 	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/dedupe"
@@ -394,7 +395,7 @@ func (g *Gateway) runReaders(ctx context.Context, wg *sync.WaitGroup) {
 	if g.cfg.Runs(config.RoleLake) {
 		keep("lakehouse", g.writer.Run)
 		keep("lakehouse of entities", g.entityWriter.Run)
-		wg.Go(func() { g.lake.Maintain(ctx) })
+		wg.Go(func() { housekeeping.Run(ctx, g.collector.Overflows, g.lake.Maintain) })
 	}
 	if g.cfg.Runs(config.RoleControl) {
 		keep("integrations", g.connected.Run)
