@@ -69,6 +69,22 @@ func (b *batch) space(d *door, n int) *parsing {
 	return b.parsing
 }
 
+// room makes room for another record, in memory that is lent: what append would
+// make could not be given back, and a large batch's records are large.
+func (b *batch) room(d *door) {
+	used := len(b.data)
+	need := used + spareRecord
+	if n := len(b.ends); n > 0 {
+		need += 2 * used / n // the others' average says what is likely
+	}
+	if need <= cap(b.data) || need <= maxPooledData {
+		return
+	}
+	wide := append(d.slabs.get(need), b.data...)
+	d.slabs.put(b.data)
+	b.data = wide
+}
+
 // encoded gives back what is not needed any more once the records are there:
 // while they wait for the disk, only they are held, and counted.
 func (b *batch) encoded(d *door) {
@@ -78,6 +94,18 @@ func (b *batch) encoded(d *door) {
 	if held := counted(b.data) + int64(len(b.ends))*recordBytes; held > freeBody {
 		b.visit.reserve(d, held) // what is there already is not refused
 	}
+}
+
+// spareRecord is about what a record has beyond what the event's client sent.
+const spareRecord = 1 << 10
+
+// copied gives the records back that the log has a copy of.
+func (b *batch) copied(d *door) {
+	clear(b.records)
+	b.records = b.records[:0]
+	d.slabs.put(b.data)
+	b.data = nil
+	b.visit.release(b.visit.bytes)
 }
 
 // recordBytes is what a record needs beside its data.

@@ -25,7 +25,9 @@ import (
 
 // Limits of the public listener.
 const (
-	readBufferSize     = 8 << 10 // headers; fasthttp answers 431 above it
+	readBufferSize = 8 << 10 // headers; fasthttp answers 431 above it
+	// writeBufferSize holds most answers; what is larger goes past it.
+	writeBufferSize    = 1 << 10
 	maxRequestsPerConn = 100_000 // a connection is renewed now and then
 	// bodySlack is how much more than the limit is still read, so that a client
 	// that is a little over gets its 413 and not a reset in the middle of

@@ -156,14 +156,14 @@ func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 	b.visit.pause()
 	if len(b.ends) > 0 {
 		records := b.build()
-		first, err = c.put(ctx, b, records)
+		first, err = c.put(ctx, b, records, tries == 0)
 		for wait := busyWait; tries > 0 && errors.Is(err, headlessly.ErrLogBusy); tries-- {
 			sleep(wait)
 			wait *= 2
-			first, err = c.put(ctx, b, records)
+			first, err = c.put(ctx, b, records, false)
 		}
 	}
-	if err == nil && c.cfg.Tap.Watched() {
+	if err == nil && len(b.records) > 0 && c.cfg.Tap.Watched() {
 		c.cfg.Tap.Publish(first, b.records)
 	}
 	if c.cfg.Dedupe == nil {
@@ -176,8 +176,14 @@ func (c *Collector) append(b *batch, tries int) (first int64, err error) {
 	return first, b.ids.Wait(ctx)
 }
 
-// put appends records in the tenant's turn.
-func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Record) (first int64, err error) {
+// copier is a log that says when it has its own copy of the records.
+type copier interface {
+	AppendCopied(ctx context.Context, copied func(), records ...headlessly.Record) (first int64, err error)
+}
+
+// put appends records in the tenant's turn. With once they are not appended
+// again: those of a large batch are given back while they wait for the disk.
+func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Record, once bool) (first int64, err error) {
 	size := int64(len(b.data))
 	if c.cfg.Tracer != nil {
 		end := c.span(b.span, "append", attribute.Int("headlessly.records", len(records)), attribute.Int64("headlessly.bytes", size)) //nolint:contextcheck // the span belongs below the request's, ctx only bounds the append
@@ -185,6 +191,9 @@ func (c *Collector) put(ctx context.Context, b *batch, records []headlessly.Reco
 	}
 	c.door.toLog.take(&b.visit.toLog, &b.visit.tenant.toLog, size, size)
 	defer c.door.toLog.give(&b.visit.toLog)
+	if l, ok := c.cfg.Log.(copier); ok && once && cap(b.data) > maxPooledData && !c.cfg.Tap.Watched() {
+		return l.AppendCopied(ctx, func() { b.copied(c.door) }, records...)
+	}
 	return c.cfg.Log.Append(ctx, records...)
 }
 
@@ -311,6 +320,7 @@ func (c *Collector) one(b *batch, v *fastjson.Value, tenant string, sentAt int64
 	if b.forgotten != nil && b.forgotten(e.UserID, e.AnonymousID) {
 		return &headlessly.FieldError{Code: codeForgotten, Field: "userId", Message: "is of somebody whose data was deleted; nothing of theirs is taken any more"}
 	}
+	b.room(c.door)
 	data, err := e.AppendBinary(b.data)
 	if err != nil {
 		return &headlessly.FieldError{Code: codeWrongType, Message: err.Error()}

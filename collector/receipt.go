@@ -94,7 +94,7 @@ func (c *Collector) receive(ctx *fasthttp.RequestCtx, tenant, provider, integrat
 	defer cancel()
 	b.visit.pause()
 	b.span = spanned(ctx)
-	if _, err := c.put(wait, b, b.build()); err != nil {
+	if _, err := c.put(wait, b, b.build(), true); err != nil {
 		c.refuse(ctx, logRefusal(err))
 		return
 	}

@@ -6,9 +6,18 @@ import "sync"
 // before the handler starts. Memory up to it is not counted.
 const freeBody = 8 << 10
 
-// slabs lend memory for bodies, in sizes that double from freeBody. What is
-// larger than the largest is made anew each time.
-type slabs struct{ sizes [slabSizes]sync.Pool }
+// slabs lend memory for bodies and records, in sizes that double from freeBody.
+// What is larger than the largest is made anew each time. What nobody has at the
+// moment stays here, within bounds: in a crowd much memory is lent for seconds,
+// and pools that forget at each collection would make it anew every time.
+type slabs struct {
+	mu    sync.Mutex
+	free  [slabSizes][][]byte
+	bytes int // in free
+}
+
+// maxFreeSlabs bounds the bytes that nobody has.
+const maxFreeSlabs = 16 << 20
 
 // slabSizes are sizes up to 8 MiB.
 const slabSizes = 11
@@ -27,19 +36,31 @@ func slabSize(n int) (index, size int) {
 func (s *slabs) get(n int) []byte {
 	i, size := slabSize(n)
 	if i < slabSizes {
-		if b, ok := s.sizes[i].Get().(*[]byte); ok {
-			return (*b)[:0]
+		s.mu.Lock()
+		if last := len(s.free[i]) - 1; last >= 0 {
+			b := s.free[i][last]
+			s.free[i] = s.free[i][:last]
+			s.bytes -= size
+			s.mu.Unlock()
+			return b
 		}
+		s.mu.Unlock()
 	}
 	return make([]byte, 0, size)
 }
 
 // put takes back what get gave; nobody may use it any more. Memory of other
-// sizes is left to the garbage collector.
+// sizes, and more than is kept, is left to the garbage collector.
 func (s *slabs) put(b []byte) {
-	if i, size := slabSize(cap(b)); size == cap(b) && i < slabSizes {
-		lent := b // only then it gets to the heap
-		s.sizes[i].Put(&lent)
+	i, size := slabSize(cap(b))
+	if size != cap(b) || i >= slabSizes {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes+size <= maxFreeSlabs {
+		s.free[i] = append(s.free[i], b[:0])
+		s.bytes += size
 	}
 }
 

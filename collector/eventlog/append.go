@@ -48,10 +48,20 @@ func (a *appender) init(cfg Config, room int) {
 // Append implements [headlessly.Appender]. Records that fit in no open frame go
 // into the next; it then waits for all of them.
 func (l *Log) Append(ctx context.Context, records ...headlessly.Record) (first int64, err error) {
+	return l.AppendCopied(ctx, nil, records...)
+}
+
+// AppendCopied is Append for a caller that needs the records' memory: copied, if
+// not nil, is called once the log has its own copy of them, before they are
+// durable. It is not called with an error that comes before that.
+func (l *Log) AppendCopied(ctx context.Context, copied func(), records ...headlessly.Record) (first int64, err error) {
 	p, err := l.put(records)
 	if err != nil {
 		l.stats.refused.Add(1)
 		return 0, err
+	}
+	if copied != nil {
+		copied()
 	}
 	for _, f := range p.before {
 		if err := f.wait(ctx); err != nil {

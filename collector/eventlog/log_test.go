@@ -280,3 +280,21 @@ func TestLargeFramesAreCompressedAndReadBack(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatTheLogHasCopiedMayBeUsedAgainBeforeItIsDurable(t *testing.T) {
+	l := open(t, testConfig(t.TempDir()))
+	r := event("%s", strings.Repeat("a", 2000))
+	want := string(r.Data)
+	copied := 0
+	at, err := l.AppendCopied(t.Context(), func() { copied++; clear(r.Data) }, r)
+	if err != nil || copied != 1 {
+		t.Fatalf("told %d times, %v", copied, err)
+	}
+	if g := readAll(t, l, 1); g.records[at] != want {
+		t.Errorf("stored %.40q, want %.40q", g.records[at], want)
+	}
+	var large *eventlog.RecordTooLargeError
+	if _, err := l.AppendCopied(t.Context(), func() { copied++ }, event("%s", strings.Repeat("a", 64<<20))); !errors.As(err, &large) || copied != 1 {
+		t.Errorf("a record that fits in no frame: got %v, told %d times", err, copied)
+	}
+}
