@@ -4,8 +4,8 @@ and engine.
 
 usage: read.py CATALOG_URI KEY ANSWERS
 
-PyIceberg comes in through our REST catalog; DuckDB's own iceberg extension and
-ClickHouse (chdb) read the files that it names. ANSWERS is a folder with SELECT *
+PyIceberg, ClickHouse (chdb) and DuckDB's own iceberg extension come in through our
+REST catalog; the latter two read the files that it names, too. ANSWERS is a folder with SELECT *
 of each table as our SQL wrote it, TABLE.parquet.
 """
 
@@ -15,8 +15,10 @@ import pathlib
 import sys
 
 import chdb
+import chdb.session
 import duckdb
 import duckdb_extension_avro
+import duckdb_extension_httpfs
 import duckdb_extension_iceberg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,9 +65,16 @@ def main() -> None:
     uri, key, answers = sys.argv[1:4]
     catalog = RestCatalog("lake", uri=uri, token=key)
     engine = duckdb.connect()
-    for package in (duckdb_extension_avro, duckdb_extension_iceberg):
+    for package in (duckdb_extension_avro, duckdb_extension_httpfs, duckdb_extension_iceberg):
         engine.execute(f"LOAD '{next(pathlib.Path(package.__file__).parent.rglob('*.duckdb_extension'))}'")
     engine.execute("SET TimeZone = 'UTC'")
+    engine.execute(f"ATTACH '' AS lake (TYPE iceberg, ENDPOINT '{uri}', TOKEN '{key}')")
+    clickhouse = chdb.session.Session()
+    clickhouse.query("SET allow_database_iceberg = 1")
+    clickhouse.query(f"CREATE DATABASE lake ENGINE = DataLakeCatalog('{uri}', 'Parquet') SETTINGS catalog_type = 'rest', warehouse = 'headlessly', auth_header = 'Authorization: Bearer {key}'")
+    listed = sorted(str(clickhouse.query("SHOW TABLES FROM lake", "TSV")).split())
+    assert listed == sorted(".".join(t) for t in catalog.list_tables("headlessly")), listed
+    as_table = "SETTINGS session_timezone = 'UTC', output_format_arrow_string_as_string = 0", "ArrowTable"
     out = {}
     for _, name in catalog.list_tables("headlessly"):
         table = catalog.load_table(("headlessly", name))
@@ -78,8 +87,10 @@ def main() -> None:
         }
         if table.current_snapshot() is not None:  # an empty table has no files to read
             rows["duckdb"] = engine.execute("SELECT * FROM iceberg_scan($f)", {"f": metadata}).to_arrow_table()
+            rows["duckdb, our catalog"] = engine.execute(f"SELECT * FROM lake.headlessly.{name}").to_arrow_table()
             folder = table.location().removeprefix("file://")
-            rows["clickhouse"] = chdb.query(f"SELECT {replace} FROM icebergLocal('{folder}') SETTINGS session_timezone = 'UTC', output_format_arrow_string_as_string = 0", "ArrowTable")
+            rows["clickhouse"] = clickhouse.query(f"SELECT {replace} FROM icebergLocal('{folder}') {as_table[0]}", as_table[1])
+            rows["clickhouse, our catalog"] = clickhouse.query(f"SELECT {replace} FROM lake.`headlessly.{name}` {as_table[0]}", as_table[1])
         out[name] = {who: {"rows": t.num_rows, "digest": digest(t, uuids)} for who, t in rows.items()}
     print(json.dumps(out))
 
