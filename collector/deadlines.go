@@ -26,7 +26,7 @@ func (d *deadlines) get() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ctx == nil || !now.Before(d.until) {
-		d.ctx, d.end = context.WithDeadline(context.Background(), now.Add(d.after)) // whoever has the former one keeps it
+		d.ctx, d.end = context.WithDeadline(context.Background(), now.Add(d.after)) //nolint:gosec // whoever has the former one keeps it, and it ends by itself
 		d.until = now.Add(d.after / 8)
 	}
 	return d.ctx

@@ -202,7 +202,7 @@ func (c *Collector) parse(b *batch, body []byte) (*fastjson.Value, shape, *error
 	if len(body) > c.cfg.MaxBodyBytes {
 		return nil, shape{}, newReply(413, codeTooLarge, "body", fmt.Sprintf("has %d bytes, at most %d are allowed; send smaller batches", len(body), c.cfg.MaxBodyBytes))
 	}
-	s, err := inspect(body, headlessly.MaxJSONDepth)
+	s, err := inspect(body)
 	if errors.Is(err, errTooDeep) {
 		return nil, s, newReply(400, "too_deep", "body", fmt.Sprintf("is nested deeper than %d levels", headlessly.MaxJSONDepth))
 	}

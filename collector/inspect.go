@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+
+	"github.com/headlessly/headlessly"
 )
 
 // errTooDeep means that a JSON text is nested too deeply.
@@ -20,9 +22,9 @@ func (e *syntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.wha
 
 // inspect reads a JSON text once, before a parser that is recursive and takes
 // more than JSON sees it: what is in it ([shape]), and whether it is JSON that is
-// nested no deeper than maxDepth, which is at most 63. It needs no memory.
-func inspect(b []byte, maxDepth int) (shape, error) {
-	p := inspector{b: b, maxDepth: maxDepth}
+// nested no deeper than allowed. It needs no memory.
+func inspect(b []byte) (shape, error) {
+	p := inspector{b: b}
 	err := p.text()
 	p.ascii = p.high&highBits == 0
 	return p.shape, err
@@ -31,12 +33,11 @@ func inspect(b []byte, maxDepth int) (shape, error) {
 type inspector struct {
 	shape
 
-	b        []byte
-	at       int
-	maxDepth int
-	level    int
-	objects  uint64 // by level: it is an object
-	high     uint64 // all bytes of strings, or'ed
+	b       []byte
+	at      int
+	level   int
+	objects uint64 // by level, of which there are fewer than 64: it is an object
+	high    uint64 // all bytes of strings, or'ed
 }
 
 // text reads one value and what may be around it.
@@ -116,7 +117,7 @@ func (p *inspector) enter(object uint64) error {
 	p.at++
 	p.values++
 	p.level++
-	if p.depth = max(p.depth, p.level); p.level > p.maxDepth {
+	if p.depth = max(p.depth, p.level); p.level > headlessly.MaxJSONDepth {
 		return errTooDeep
 	}
 	p.objects = p.objects&^(1<<p.level) | object<<p.level

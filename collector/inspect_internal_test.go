@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/headlessly/headlessly"
 )
 
 // texts are JSON and what is nearly so.
@@ -23,8 +25,8 @@ func texts() []string {
 // checkInspect compares with encoding/json, and with scan where the text is JSON.
 func checkInspect(t *testing.T, text []byte) {
 	t.Helper()
-	const deep = 32
-	s, err := inspect(text, deep)
+	const deep = headlessly.MaxJSONDepth
+	s, err := inspect(text)
 	if errors.Is(err, errTooDeep) {
 		if want := scan(text, deep).depth; want <= deep {
 			t.Errorf("%q: too deep, but its depth is %d", text, want)
@@ -55,7 +57,7 @@ func TestWhatIsJSONIsWhatEncodingJSONTakes(t *testing.T) {
 
 func TestADepthBombIsSeenBeforeItsEnd(t *testing.T) {
 	for _, text := range []string{strings.Repeat("[", 33), strings.Repeat(`{"a":`, 33), strings.Repeat(`[{"a":`, 1_000_000)} {
-		if _, err := inspect([]byte(text), 32); !errors.Is(err, errTooDeep) {
+		if _, err := inspect([]byte(text)); !errors.Is(err, errTooDeep) {
 			t.Errorf("%.40q: got %v", text, err)
 		}
 	}
