@@ -41,7 +41,7 @@ const (
 	// maxPooledData and maxPooledEvents keep the work space of a large batch out
 	// of the pool of those that wait in thousands.
 	maxPooledData   = 16 << 10
-	maxPooledEvents = 100
+	maxPooledEvents = 1_000
 	// maxPooledBody is the largest body whose parser is used again.
 	maxPooledBody = 1 << 20
 )
