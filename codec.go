@@ -108,8 +108,16 @@ func fields(s string, set func(field)) error {
 	return nil
 }
 
-// uvarint is binary.Uvarint for a string.
+// uvarint is binary.Uvarint for a string. Most tags and many lengths are one
+// byte; that much is inlined where it is called.
 func uvarint(s string) (uint64, int) {
+	if len(s) > 0 && s[0] < 0x80 {
+		return uint64(s[0]), 1
+	}
+	return longUvarint(s)
+}
+
+func longUvarint(s string) (uint64, int) {
 	var x uint64
 	for i := range len(s) {
 		c := s[i]
@@ -170,6 +178,39 @@ func (e *Event) decode(s string) error {
 			e.HasRevenue = f.u != 0
 		case fieldVitalValue:
 			e.VitalValue = math.Float64frombits(f.u)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	return nil
+}
+
+// EventKey is what readers of the log that sort, group or deduplicate need of
+// an event before they decode it.
+type EventKey struct {
+	MessageID, Tenant, Event string
+	Timestamp, ReceivedAt    int64
+}
+
+// UnmarshalShared reads the key out of an event's binary form, which it checks
+// to its end. The texts are parts of data, which must not change while they are
+// in use.
+func (k *EventKey) UnmarshalShared(data []byte) error {
+	*k = EventKey{}
+	s := unsafe.String(unsafe.SliceData(data), len(data)) //nolint:gosec // the caller keeps data as it is
+	err := fields(s, func(f field) {
+		switch f.num {
+		case 1:
+			k.MessageID = f.s
+		case 2:
+			k.Tenant = f.s
+		case 4:
+			k.Event = f.s
+		case 11:
+			k.Timestamp = int64(f.u) //nolint:gosec // two's complement
+		case 14:
+			k.ReceivedAt = int64(f.u) //nolint:gosec // two's complement
 		}
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package lakehouse_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -126,4 +127,30 @@ func benchPlain(b *testing.B, batches []arrow.RecordBatch) int {
 		b.Fatalf("file has %d rows, %v", r.NumRows(), err)
 	}
 	return out.Len()
+}
+
+// BenchmarkFile measures the encoding of one file's sorted rows, small as one of
+// many tenants has them in a commit and as large as a row group. The least time
+// is told as well: it hardly depends on what else the machine does.
+func BenchmarkFile(b *testing.B) {
+	for _, rows := range []int{200, 2_000, 64_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			encode, err := lakehouse.EventsFile(laketest.Records("acme", 0, rows))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			least, size := time.Duration(math.MaxInt64), 0
+			for b.Loop() {
+				var out bytes.Buffer
+				began := time.Now()
+				if err := encode(&out); err != nil {
+					b.Fatal(err)
+				}
+				least, size = min(least, time.Since(began)), out.Len()
+			}
+			b.ReportMetric(float64(least.Nanoseconds())/float64(rows), "least-ns/row")
+			b.ReportMetric(float64(size)/float64(rows), "B/row")
+		})
+	}
 }

@@ -2,7 +2,6 @@ package lakehouse
 
 import (
 	"math"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -182,46 +181,4 @@ func identifier[T any](id int, name string, get func(*T) uuid.UUID) column[T] {
 	return column[T]{id: id, name: name, typ: iceberg.PrimitiveTypes.UUID, writer: scalars(func(b *extensions.UUIDBuilder) func(*T) {
 		return func(row *T) { b.Append(get(row)) }
 	})}
-}
-
-// dictionaryWriter collects texts as indices of a dictionary. Rows are sorted,
-// so the same text often follows itself.
-type dictionaryWriter struct {
-	typ     *arrow.DictionaryType
-	indices *array.Int32Builder
-	values  *array.StringBuilder
-	known   map[string]int32
-	last    string
-	lastAt  int32
-}
-
-func newDictionaryWriter(mem memory.Allocator, t *arrow.DictionaryType) *dictionaryWriter {
-	return &dictionaryWriter{typ: t, indices: array.NewInt32Builder(mem), values: array.NewStringBuilder(mem), known: map[string]int32{}, lastAt: -1}
-}
-
-func (w *dictionaryWriter) add(s string, null bool) {
-	if s == "" && null {
-		w.indices.AppendNull()
-		return
-	}
-	if w.lastAt < 0 || s != w.last {
-		at, ok := w.known[s]
-		if !ok {
-			at = int32(len(w.known)) //nolint:gosec // below the rows of a row group
-			s = strings.Clone(s)     // else the whole record would stay in memory
-			w.known[s] = at
-			w.values.Append(validText(s))
-		}
-		w.last, w.lastAt = s, at
-	}
-	w.indices.Append(w.lastAt)
-}
-
-func (w *dictionaryWriter) finish() arrow.Array {
-	indices, values := w.indices.NewArray(), w.values.NewArray()
-	defer indices.Release()
-	defer values.Release()
-	clear(w.known)
-	w.last, w.lastAt = "", -1
-	return array.NewDictionaryArray(w.typ, indices, values)
 }

@@ -37,8 +37,9 @@ type Config struct {
 	// default 10 s. Queries see it before.
 	CommitInterval time.Duration
 	// MaxBatchBytes bounds the encoded events of the open batch; a full batch
-	// is committed at once. While one batch is being committed one more may
-	// fill, so memory holds at most twice this. Default 64 MiB.
+	// is committed at once. While one batch is being committed another may fill
+	// to the half of it, so memory holds at most one and a half times this.
+	// Default 128 MiB.
 	MaxBatchBytes int64
 	// DedupeWindow is how many of the newest message ids are remembered to
 	// drop copies. Default 524,288 (about 25 MB).
@@ -135,7 +136,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Shard, "00")
 	setDefault(&c.CacheBytes, 4<<30)
 	setDefault(&c.CommitInterval, 10*time.Second)
-	setDefault(&c.MaxBatchBytes, 64<<20)
+	setDefault(&c.MaxBatchBytes, 128<<20)
 	setDefault(&c.DedupeWindow, 1<<19)
 	setDefault(&c.Parallel, processors())
 	setDefault(&c.Query.Timeout, time.Minute)

@@ -17,11 +17,15 @@ type eventRow struct {
 // counts implements counter.
 func (r *eventRow) counts() []int64 { return r.conflicts }
 
-func (r *eventRow) happened() int64 {
-	if r.Timestamp == 0 || r.Timestamp < minTime || r.Timestamp > maxTime {
-		return r.ReceivedAt
+func (r *eventRow) happened() int64 { return happened(r.Timestamp, r.ReceivedAt) }
+
+// happened is when an event happened: when it was received, if its own time is
+// not known or in no calendar.
+func happened(timestamp, received int64) int64 {
+	if timestamp == 0 || timestamp < minTime || timestamp > maxTime {
+		return received
 	}
-	return r.Timestamp
+	return timestamp
 }
 
 // eventColumns is the events table. Ids are never reused or renumbered: new

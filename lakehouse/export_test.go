@@ -2,10 +2,13 @@ package lakehouse
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
@@ -41,4 +44,30 @@ func PeriodsOf(sql string, args []any, now time.Time) map[string][2]int64 {
 		out[column] = [2]int64{p.from, p.to}
 	}
 	return out
+}
+
+// EventsFile makes what encodes events into one file, again and again as a
+// writer's worker does.
+func EventsFile(records []headlessly.Record) (encode func(w io.Writer) error, err error) {
+	one, err := eventsLayout(nil)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]row, len(records))
+	sorted := make([]*row, len(records))
+	for i, rec := range records {
+		at := place{seq: int64(i + 1)}
+		key, err := one.key(rec, at)
+		if err != nil {
+			return nil, err
+		}
+		rows[i] = row{rowKey: key, seq: at.seq, data: rec.Data}
+		sorted[i] = &rows[i]
+	}
+	slices.SortFunc(sorted, compareRows)
+	b := one.newBuilder(memory.DefaultAllocator)
+	return func(w io.Writer) error {
+		_, err := one.encodeWith(context.Background(), b, w, sorted, compress.Codecs.Zstd)
+		return err
+	}, nil
 }

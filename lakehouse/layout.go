@@ -190,12 +190,12 @@ func eventsLayout(more []promoted) (*layout, error) {
 	var parsers fastjson.ParserPool
 	return newLayout(shape{TableEvents, headlessly.RecordEvent, "received_at", "message_id", "event", "timestamp"}, cols,
 		func(rec headlessly.Record, at place) (rowKey, error) {
-			var e eventRow
+			var e headlessly.EventKey
 			if err := e.UnmarshalShared(rec.Data); err != nil {
 				return rowKey{}, err
 			}
-			e.settle(at)
-			return rowKey{tenant: e.Tenant, event: e.Event.Event, id: e.id, at: e.happened(), received: e.ReceivedAt}, nil
+			received := receivedOr(e.ReceivedAt, at)
+			return rowKey{tenant: e.Tenant, event: e.Event, id: idOr(e.MessageID, at), at: happened(e.Timestamp, received), received: received}, nil
 		},
 		func(r *row, e *eventRow) error {
 			if err := e.UnmarshalShared(r.data); err != nil {
@@ -207,13 +207,6 @@ func eventsLayout(more []promoted) (*layout, error) {
 			}
 			return nil
 		})
-}
-
-// settle fills what a row can't be without from the record's place.
-func (r *eventRow) settle(at place) {
-	r.LogSeq = at.seq
-	r.ReceivedAt = receivedOr(r.ReceivedAt, at)
-	r.id = idOr(r.MessageID, at)
 }
 
 // idOr reads an id. The collector makes ids UUIDs; should one come that is

@@ -19,12 +19,19 @@ import (
 // enough to compress well, small enough to prune by.
 const groupRows = 64 << 10
 
-// writerProperties is how a table's files are encoded.
+// zstdLevel is where a higher level begins to cost more than it saves: measured
+// (README.md), 1 takes about half of the time of 3 and of its bytes less than 1 %
+// more.
+const zstdLevel = 1
+
+// writerProperties is how a table's files are encoded, by the measurement in
+// README.md.
 func (l *layout) writerProperties(codec compress.Compression) *parquet.WriterProperties {
 	opts := []parquet.WriterProperty{
 		parquet.WithVersion(parquet.V2_LATEST),
 		parquet.WithDataPageVersion(parquet.DataPageV1),
 		parquet.WithCompression(codec),
+		parquet.WithCompressionLevel(level(codec)),
 		parquet.WithDictionaryDefault(true),
 		parquet.WithStoreDecimalAsInteger(true),
 		parquet.WithMaxRowGroupLength(groupRows),
@@ -42,6 +49,13 @@ func (l *layout) writerProperties(codec compress.Compression) *parquet.WriterPro
 		}
 	}
 	return parquet.NewWriterProperties(opts...)
+}
+
+func level(codec compress.Compression) int {
+	if codec == compress.Codecs.Zstd {
+		return zstdLevel
+	}
+	return compress.DefaultCompressionLevel
 }
 
 func isWhole(t arrow.DataType) bool { return t.ID() == arrow.INT64 || t.ID() == arrow.TIMESTAMP }

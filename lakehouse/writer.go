@@ -307,9 +307,22 @@ func (w *Writer) openBytes() (n int64) {
 	return n
 }
 
-// waitForRoom waits while the open batches are full.
+// roomBeside is the part of a full batch that may fill while another is being
+// committed.
+const roomBeside = 2
+
+// waitForRoom waits while the open batches are full: the more so while others
+// are being committed, because both are in memory then.
 func (w *Writer) waitForRoom(ctx context.Context) error {
-	return w.waitUntil(ctx, func() bool { return w.openBytes() < w.lake.cfg.MaxBatchBytes })
+	return w.waitUntil(ctx, func() bool {
+		limit := w.lake.cfg.MaxBatchBytes
+		for _, s := range w.sinks {
+			if s.sealed != nil && len(s.sealed.rows) > 0 {
+				limit = w.lake.cfg.MaxBatchBytes / roomBeside
+			}
+		}
+		return w.openBytes() < limit
+	})
 }
 
 // waitUntil waits until ok holds; ok is called with mu held.

@@ -12,10 +12,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/lakehouse/internal/laketest"
@@ -42,9 +45,11 @@ func (r *rows) make() error {
 	w := bufio.NewWriterSize(f, 1<<20)
 	lines := &counted{}
 	packed := gzip.NewWriter(lines)
+	random := rand.New(rand.NewPCG(11, 12)) //nolint:gosec // seeded on purpose
 	var size [binary.MaxVarintLen64]byte
 	for n := range r.count {
 		e := laketest.Event(fmt.Sprintf("tenant-%d", n%r.tenants), n)
+		lifelike(&e, random)
 		data := laketest.Record(e).Data
 		if _, err := w.Write(append(binary.AppendUvarint(size[:0], uint64(len(data))), data...)); err != nil {
 			return errors.Join(err, f.Close())
@@ -56,6 +61,18 @@ func (r *rows) make() error {
 	err = errors.Join(w.Flush(), f.Close(), packed.Close())
 	r.json = lines.n
 	return err
+}
+
+// lifelike gives an event ids and times as the browser script makes them: what
+// they look like decides how well they compress.
+func lifelike(e *headlessly.Event, r *rand.Rand) {
+	late := r.Int64N(2_000_000) // µs from the event until it was sent, and on the way
+	e.SentAt, e.ReceivedAt = e.Timestamp+late, e.Timestamp+late+20_000+r.Int64N(100_000)
+	e.OriginalTS = e.Timestamp / 1000 * 1000
+	e.MessageID = fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", e.OriginalTS/1000>>16, e.OriginalTS/1000&0xffff, r.Uint32()&0xfff, 0x8000|r.Uint32()&0x3fff, r.Uint64()&0xffffffffffff)
+	e.AnonymousID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(e.AnonymousID)).String()
+	e.SessionID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(e.SessionID)).String()
+	e.ASN = 3000 + e.ASN%200
 }
 
 // known is an event as a client would write it down: what is not known is left
