@@ -211,3 +211,29 @@ func TestEventIDReadsTheFirstTwoFields(t *testing.T) {
 		t.Error("a truncated record is read without an error")
 	}
 }
+
+func TestAnEventsKeyIsReadAsTheEventIs(t *testing.T) {
+	e := headlessly.Event{
+		MessageID: "01900000-0000-7000-8000-000000000001", Tenant: "acme", Type: "track", Event: strings.Repeat("Order Completed ", 20), UserID: "user-1",
+		Timestamp: 1_760_000_000_000_000, OriginalTS: 5, SentAt: 6, ReceivedAt: 1_760_000_000_000_100, URL: "https://shop.example/", ASN: -1, IsBot: true, VitalValue: 1.5,
+	}
+	data, err := e.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var k headlessly.EventKey
+	if err := k.UnmarshalShared(data); err != nil {
+		t.Fatal(err)
+	}
+	want := headlessly.EventKey{MessageID: e.MessageID, Tenant: e.Tenant, Event: e.Event, Timestamp: e.Timestamp, ReceivedAt: e.ReceivedAt}
+	if k != want {
+		t.Errorf("got %+v, want %+v", k, want)
+	}
+	for n := 1; n < len(data); n++ {
+		var whole headlessly.Event
+		broken, key := whole.UnmarshalShared(data[:n]), k.UnmarshalShared(data[:n])
+		if (broken == nil) != (key == nil) {
+			t.Errorf("of the first %d bytes the event says %v and the key %v", n, broken, key)
+		}
+	}
+}

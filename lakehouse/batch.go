@@ -17,8 +17,9 @@ type batch struct {
 	names  map[string]string // one copy of each tenant and event name
 }
 
-func newBatch() *batch {
-	return &batch{names: map[string]string{}}
+// newBatch makes an open batch for about as many rows as the one before had.
+func newBatch(rows int) *batch {
+	return &batch{names: map[string]string{}, rows: make([]row, 0, rows)}
 }
 
 func (b *batch) add(r row) {

@@ -122,7 +122,7 @@ func (w *Writer) seal() {
 	}
 	w.asked = false
 	for _, s := range w.sinks {
-		s.sealed, s.open = s.open, newBatch()
+		s.sealed, s.open = s.open, newBatch(len(s.open.rows))
 	}
 	w.announce() // there is room again
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/headlessly/headlessly/lakehouse/internal/laketest"
 )
 
-// TestColumnsAreEncodedAsMeasured pins README.md's table, and with it that no
+// TestColumnsAreEncodedAsMeasured pins FILES.md's table, and with it that no
 // column uses an encoding that other engines can't read.
 func TestColumnsAreEncodedAsMeasured(t *testing.T) {
 	log := laketest.NewLog()
@@ -38,7 +38,7 @@ func TestColumnsAreEncodedAsMeasured(t *testing.T) {
 	e := parquet.Encodings
 	readable := []parquet.Encoding{e.Plain, e.RLE, e.RLEDict, e.PlainDict, e.DeltaBinaryPacked}
 	want := map[string]parquet.Encoding{
-		"message_id": e.Plain, "properties": e.Plain, "context": e.Plain,
+		"message_id": e.Plain, "properties": e.Plain, "context": e.Plain, "vital_value": e.Plain,
 		"tenant": e.RLEDict, "event": e.RLEDict, "anonymous_id": e.RLEDict, "session_id": e.RLEDict, "url": e.RLEDict, "error_stack": e.RLEDict, "asn": e.RLEDict, "revenue": e.RLEDict,
 		"timestamp": e.DeltaBinaryPacked, "sent_at": e.DeltaBinaryPacked, "received_at": e.DeltaBinaryPacked, "original_ts": e.DeltaBinaryPacked, "log_seq": e.DeltaBinaryPacked,
 	}

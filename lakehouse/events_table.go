@@ -88,7 +88,7 @@ func eventColumns() []column[eventRow] {
 		text(54, "vital_name", func(r *eventRow) string { return r.VitalName }).bounded(),
 		double(55, "vital_value", func(r *eventRow) (float64, bool) {
 			return r.VitalValue, r.VitalName != "" || r.VitalValue != 0
-		}),
+		}).distinct(),
 		text(56, "vital_rating", func(r *eventRow) string { return r.VitalRating }),
 		money(57, "revenue", func(r *eventRow) (int64, bool) { return r.RevenueE4, r.HasRevenue }),
 		text(58, "currency", func(r *eventRow) string { return r.Currency }),

@@ -80,7 +80,7 @@ func NewWriter(lake *Lake, log headlessly.LogReader, opts ...WriterOption) (*Wri
 func newWriter(lake *Lake, log headlessly.LogReader, opts []WriterOption) *Writer {
 	w := &Writer{lake: lake, log: log, step: func(string) {}, changed: make(chan struct{})}
 	for _, one := range lake.layouts {
-		s := &sink{layout: one, open: newBatch()}
+		s := &sink{layout: one, open: newBatch(0)}
 		if one.id != "" {
 			s.recent = newRecent(lake.cfg.DedupeWindow)
 		}

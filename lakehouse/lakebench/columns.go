@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -40,17 +41,33 @@ var codecs = []struct { //nolint:gochecknoglobals // a constant
 // hardly depends on what else the machine does.
 const tries = 7
 
-// columns measures every column of one file each way it can be written: bytes a
-// row, and nanoseconds a row to write.
-func columns(ctx context.Context, out io.Writer, path string) error {
-	batches, err := readBatches(ctx, path)
+// columnRows is how many rows are measured: a full row group.
+const columnRows = 64 << 10
+
+// columns measures every column of a tenant's sorted rows each way it can be
+// written: bytes a row, and nanoseconds a row to write.
+func columns(ctx context.Context, out io.Writer, dir string) error {
+	r := &rows{tenants: 1, count: columnRows, path: filepath.Join(dir, "log")}
+	if err := r.make(); err != nil {
+		return fmt.Errorf("make rows: %w", err)
+	}
+	written, err := spawn(ctx, task{Do: "iceberg", Rows: r.path, Count: r.count, Tenants: 1, Dir: filepath.Join(dir, "lake")})
 	if err != nil {
 		return err
 	}
-	schema, rows := batches[0].Schema(), int64(0)
+	var batches []arrow.RecordBatch
+	rows := int64(0)
+	for _, path := range written.Files {
+		some, err := readBatches(ctx, path)
+		if err != nil {
+			return err
+		}
+		batches = append(batches, some...)
+	}
 	for _, b := range batches {
 		rows += b.NumRows()
 	}
+	schema := batches[0].Schema()
 	fmt.Fprintf(out, "columns of %d rows: bytes a row / ns a row to write, * the least of bytes + ns/100\n  %-16s %-9s", rows, "", "")
 	for _, c := range codecs {
 		fmt.Fprintf(out, " %14s", c.name)

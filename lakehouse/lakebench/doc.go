@@ -14,6 +14,7 @@
 // It is the greater part of `go run ./bench -run lake`, and may be run alone:
 //
 //	go run ./lakehouse/lakebench -rows 500000 -rounds 3
+//	go run ./lakehouse/lakebench -columns    # each column by encoding and codec
 //
 // Each measured writer is a process of its own, so that its memory and its
 // processor time are its own.

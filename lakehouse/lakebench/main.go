@@ -39,19 +39,19 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&is.rows, "rows", 500_000, "rows to write")
 	flags.IntVar(&is.rounds, "rounds", 3, "how often each way of writing is measured; the median counts")
 	flags.IntVar(&is.queryRounds, "queries", 9, "how often each query is measured; the median counts")
-	only := flags.String("columns", "", "measure instead how each column of this Parquet file of events is best encoded and compressed")
+	only := flags.Bool("columns", false, "measure instead how each column is best encoded and compressed")
 	cpu := flags.String("cpuprofile", "", "write a profile of the writer of 50 tenants to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
-	}
-	if *only != "" {
-		return columns(ctx, out, *only)
 	}
 	dir, err := os.MkdirTemp("", "lakebench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if *only {
+		return columns(ctx, out, dir)
+	}
 	for _, tenants := range []int{1, 50} {
 		r := &rows{tenants: tenants, count: is.rows, path: filepath.Join(dir, fmt.Sprintf("log-%d", tenants))}
 		if err := r.make(); err != nil {
