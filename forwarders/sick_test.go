@@ -3,6 +3,7 @@ package forwarders_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -111,7 +112,7 @@ func TestThreeSickBesideAHealthyOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alive := &httptest.Server{Listener: revived, Config: server.Config}
+	alive := &httptest.Server{Listener: revived, Config: &http.Server{Handler: server.Config.Handler}}
 	alive.Start()
 	defer alive.Close()
 	patiently(t, "everything is delivered after the recovery", func() bool {

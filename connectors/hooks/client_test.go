@@ -58,7 +58,7 @@ type gateway struct {
 func serve(t testing.TB, store *graph.Store) *gateway {
 	t.Helper()
 	g := &gateway{store: store, keys: &keys{gone: map[string]bool{}}}
-	g.hooks = hooks.New(hooks.Config{Store: store, Authenticate: g.keys.authenticate, PingEvery: 50 * time.Millisecond, HelloWithin: 5 * time.Second})
+	g.hooks = hooks.New(hooks.Config{Store: store, Authenticate: g.keys.authenticate, PingEvery: 500 * time.Millisecond, HelloWithin: 5 * time.Second})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tenant, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/~"), "/hooks")
 		if rest = strings.TrimPrefix(rest, "/"); rest == "ws" {
