@@ -21,8 +21,10 @@ func quoteList(items []string) string {
 // preamble is the statements that run before the user's: the tables, the
 // views, then the lock-down.
 func preamble(req wire.Request) []string {
-	queries := []string{"SET TimeZone = 'UTC'", "SET enable_progress_bar = true", "SET enable_progress_bar_print = false", "SET progress_bar_time = 1",
-		"ATTACH ':memory:' AS " + wire.Catalog, "USE " + wire.Catalog}
+	queries := []string{
+		"SET TimeZone = 'UTC'", "SET enable_progress_bar = true", "SET enable_progress_bar_print = false", "SET progress_bar_time = 1",
+		"ATTACH ':memory:' AS " + wire.Catalog, "USE " + wire.Catalog,
+	}
 	allowed := []string{req.Result}
 	for _, t := range req.Tables {
 		queries = append(queries, "CREATE VIEW "+quoteName(t.Name)+" AS "+tableQuery(t))
