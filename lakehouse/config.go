@@ -59,6 +59,9 @@ type Config struct {
 	// Worker is the command line of the SQL worker process; default is this
 	// binary with the argument "sql-worker".
 	Worker []string
+	// SpareWorker keeps one started worker ready for a minute after a query:
+	// the next one need not wait for a process.
+	SpareWorker bool
 	// TempDir holds query results and the not yet committed rows while a query
 	// runs; default Dir/tmp.
 	TempDir string

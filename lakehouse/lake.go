@@ -28,6 +28,7 @@ type Lake struct {
 	cache   *objectCache
 	layouts []*layout
 	slots   chan struct{} // one per query that may run
+	spare   spare
 
 	rewriting sync.Mutex // one exchange of files at a time: compaction, retention, deletion
 	promoted  []promoted
@@ -99,6 +100,7 @@ func (l *Lake) Close() error {
 }
 
 func (l *Lake) closeAll() error {
+	l.spare.close()
 	var errs []error
 	if l.cat != nil {
 		if c, ok := l.cat.Catalog.(icecat.Closer); ok {

@@ -93,6 +93,9 @@ func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions)
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	if l.cfg.SpareWorker {
+		defer l.spare.fill(l.startWorker) //nolint:contextcheck // it outlives the query
+	}
 	began := l.cfg.Clock()
 	dir, err := l.queryDir()
 	if err != nil {
@@ -173,7 +176,7 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 	if err := os.Mkdir(spill, 0o700); err != nil {
 		return nil, "", from, fmt.Errorf("make folder for query: %w", err)
 	}
-	w, err := l.startWorker(ctx, spill)
+	w, err := l.takeWorker(ctx)
 	if err != nil {
 		return nil, "", from, err
 	}
@@ -199,5 +202,12 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 		},
 	}
 	done, err = w.ask(ctx, req, opts.Progress)
+	if errors.Is(err, errDiedWaiting) {
+		if w, err = l.startWorker(); err != nil {
+			return nil, "", from, err
+		}
+		context.AfterFunc(ctx, w.kill)
+		done, err = w.ask(ctx, req, opts.Progress)
+	}
 	return done, req.Result, from, err
 }

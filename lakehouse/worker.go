@@ -28,16 +28,34 @@ const maxWorkerNoise = 2 << 10
 
 // worker is a process that waits for its one request.
 type worker struct {
-	lake  *Lake
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	out   io.Reader
-	noise *headBuffer
+	lake   *Lake
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *os.File
+	noise  *headBuffer
+	waited bool // it was started for a query that was not there yet
+	exited chan struct{}
+	err    error // of the process, once it has exited
 }
 
-// startWorker starts a worker process in dir. It is killed when ctx ends. Call
-// ask or drop.
-func (l *Lake) startWorker(ctx context.Context, dir string) (*worker, error) {
+// takeWorker gives the worker that waits for a query, or starts one. It is
+// killed when ctx ends. Call ask or drop.
+func (l *Lake) takeWorker(ctx context.Context) (*worker, error) {
+	w := l.spare.take()
+	if w != nil {
+		w.waited = true
+	} else {
+		var err error
+		if w, err = l.startWorker(); err != nil {
+			return nil, err
+		}
+	}
+	context.AfterFunc(ctx, w.kill)
+	return w, nil
+}
+
+// startWorker starts a worker process.
+func (l *Lake) startWorker() (*worker, error) {
 	argv := l.cfg.Worker
 	if len(argv) == 0 {
 		self, err := os.Executable()
@@ -46,29 +64,41 @@ func (l *Lake) startWorker(ctx context.Context, dir string) (*worker, error) {
 		}
 		argv = []string{self, WorkerArgument}
 	}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the operator's own binary
-	cmd.Env = []string{}                                  // no secrets, nothing to read
-	cmd.Dir = dir
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // the operator's own binary; kill ends it
+	cmd.Env = []string{}                      // no secrets, nothing to read
+	cmd.Dir = l.cfg.TempDir
 	cmd.WaitDelay = time.Second
-	w := &worker{lake: l, cmd: cmd, noise: &headBuffer{max: maxWorkerNoise}}
+	w := &worker{lake: l, cmd: cmd, noise: &headBuffer{max: maxWorkerNoise}, exited: make(chan struct{})}
 	cmd.Stderr = w.noise
 	dieWithParent(cmd)
-	var err error
-	if w.out, err = cmd.StdoutPipe(); err == nil {
+	out, far, err := os.Pipe()
+	if err == nil {
+		w.out, cmd.Stdout = out, far
 		if w.in, err = cmd.StdinPipe(); err == nil {
 			err = cmd.Start()
 		}
+		err = errors.Join(err, far.Close())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start SQL worker: %w", err)
 	}
+	go func() {
+		w.err = cmd.Wait()
+		close(w.exited)
+	}()
 	return w, nil
 }
 
+// errDiedWaiting means that the process ended before it had a query.
+var errDiedWaiting = errors.New("the SQL worker died while it waited for a query")
+
+func (w *worker) kill() { _ = w.cmd.Process.Kill() } // it may have ended
+
 // drop ends a worker that is not wanted any more.
 func (w *worker) drop() {
-	_ = w.cmd.Process.Kill() // it may have ended
-	_ = w.cmd.Wait()         // killed
+	w.kill()
+	<-w.exited
+	_ = w.out.Close() // nothing more is read
 }
 
 // ask gives the worker its request and waits for the answer.
@@ -84,18 +114,21 @@ func (w *worker) ask(ctx context.Context, req wire.Request, progress func(float6
 		sent <- errors.Join(err, w.in.Close())
 	}()
 	last, readErr := replies(w.out, progress)
-	waitErr := w.cmd.Wait()
-	readErr = errors.Join(readErr, <-sent)
+	<-w.exited
+	sendErr := <-sent
+	readErr = errors.Join(readErr, sendErr, w.out.Close())
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
 	switch {
 	case last.Error != nil:
 		return nil, &QueryError{Code: last.Error.Code, Message: last.Error.Message, ran: last.Error.Ran}
-	case last.Done != nil && waitErr == nil:
+	case last.Done != nil && w.err == nil:
 		return last.Done, nil
+	case w.waited && sendErr != nil:
+		return nil, errDiedWaiting
 	}
-	w.lake.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, waitErr), "stderr", w.noise.String())
+	w.lake.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, w.err), "stderr", w.noise.String())
 	return nil, &QueryError{Code: CodeWorker, Message: "query needed more memory, time or disk than it may have, and was stopped"}
 }
 

@@ -216,7 +216,7 @@ func LakeConfig(cfg *config.Config, logger *slog.Logger) lakehouse.Config {
 
 func (g *Gateway) openLake(ctx context.Context) (err error) {
 	c := LakeConfig(&g.cfg, g.logger)
-	c.Tracer = g.telemetry.Tracer()
+	c.Tracer, c.SpareWorker = g.telemetry.Tracer(), true
 	if g.lake, err = lakehouse.Open(ctx, c); err != nil {
 		return fmt.Errorf("open lakehouse: %w", err)
 	}

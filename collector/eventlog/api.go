@@ -21,6 +21,7 @@ const apiTimeout = 5 * time.Second
 
 // Codes of the JetStream API.
 const (
+	codeNoPeers   = 10005 // no suitable peers for placement: not all have been heard of
 	codeNoCluster = 10008 // temporarily unavailable
 	codeNotLeader = 10009 // cluster can not handle the request
 	codeNotFound  = 10037

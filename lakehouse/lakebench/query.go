@@ -35,7 +35,7 @@ func queries(ctx context.Context, out io.Writer, dir string, tenants, rounds int
 		return err
 	}
 	cfg := lakehouse.Default(dir)
-	cfg.Worker = []string{self, lakehouse.WorkerArgument}
+	cfg.Worker, cfg.SpareWorker = []string{self, lakehouse.WorkerArgument}, true // as the gateway has it
 	lake, err := lakehouse.Open(ctx, cfg)
 	if err != nil {
 		return err
