@@ -16,3 +16,6 @@
 //
 // The package keeps no state, starts no goroutine and does no I/O.
 package headlessly
+
+// Version is the product's version.
+const Version = "0.1.0"

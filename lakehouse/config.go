@@ -59,8 +59,8 @@ type Config struct {
 	// Worker is the command line of the SQL worker process; default is this
 	// binary with the argument "sql-worker".
 	Worker []string
-	// SpareWorker keeps one started worker ready for a minute after a query:
-	// the next one need not wait for a process.
+	// SpareWorker has a worker started for the next query beside each query, and
+	// kept for a minute: who asks several does not wait for a process each time.
 	SpareWorker bool
 	// TempDir holds query results and the not yet committed rows while a query
 	// runs; default Dir/tmp.

@@ -13,6 +13,8 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/headlessly/headlessly"
 )
 
 // groupRows is the most rows of a row group, which is built in memory: large
@@ -22,6 +24,11 @@ const groupRows = 64 << 10
 // zstdLevel is where a higher level begins to cost more than it saves: measured
 // (FILES.md), 1 takes less time than 3 for at most 2 % more bytes.
 const zstdLevel = 1
+
+// createdBy has the form that readers take apart: parquet-java trusts no bounds
+// of a writer whose name and version it cannot read
+// (https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift).
+const createdBy = "headlessly version " + headlessly.Version + " (build release)"
 
 // writerProperties is how a table's files are encoded, by the measurement in
 // FILES.md.
@@ -34,7 +41,7 @@ func (l *layout) writerProperties(codec compress.Compression) *parquet.WriterPro
 		parquet.WithDictionaryDefault(true),
 		parquet.WithStoreDecimalAsInteger(true),
 		parquet.WithMaxRowGroupLength(groupRows),
-		parquet.WithCreatedBy("headlessly"),
+		parquet.WithCreatedBy(createdBy),
 	}
 	for _, col := range l.plain {
 		opts = append(opts, parquet.WithDictionaryFor(col, false))

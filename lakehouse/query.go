@@ -93,9 +93,6 @@ func (l *Lake) Query(ctx context.Context, tenant, sql string, opts QueryOptions)
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if l.cfg.SpareWorker {
-		defer l.spare.fill(l.startWorker) //nolint:contextcheck // it outlives the query
-	}
 	began := l.cfg.Clock()
 	dir, err := l.queryDir()
 	if err != nil {
@@ -176,7 +173,7 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 	if err := os.Mkdir(spill, 0o700); err != nil {
 		return nil, "", from, fmt.Errorf("make folder for query: %w", err)
 	}
-	w, err := l.takeWorker(ctx)
+	w, err := l.takeWorker(ctx) //nolint:contextcheck // the next one outlives this query
 	if err != nil {
 		return nil, "", from, err
 	}

@@ -38,8 +38,8 @@ type worker struct {
 	err    error // of the process, once it has exited
 }
 
-// takeWorker gives the worker that waits for a query, or starts one. It is
-// killed when ctx ends. Call ask or drop.
+// takeWorker gives the worker that waits for a query, or starts one, and has the
+// next one started meanwhile. It is killed when ctx ends. Call ask or drop.
 func (l *Lake) takeWorker(ctx context.Context) (*worker, error) {
 	w := l.spare.take()
 	if w != nil {
@@ -51,6 +51,9 @@ func (l *Lake) takeWorker(ctx context.Context) (*worker, error) {
 		}
 	}
 	context.AfterFunc(ctx, w.kill)
+	if l.cfg.SpareWorker {
+		l.spare.fill(l.startWorker)
+	}
 	return w, nil
 }
 

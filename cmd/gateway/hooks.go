@@ -18,7 +18,7 @@ import (
 )
 
 // Version is the gateway's version.
-const Version = "0.1.0"
+const Version = headlessly.Version
 
 // openHooks makes what runs users' code ready: the server of clients that run
 // hooks in their own processes, the sandbox, the handlers stored here, and the
