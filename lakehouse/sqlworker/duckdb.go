@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,28 +29,23 @@ type session struct {
 }
 
 // run answers one request.
-func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.Done, *wire.Error) {
-	s, err := open(req)
-	if err != nil {
+func (s *session) run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.Done, *wire.Error) {
+	now, later := preamble(req)
+	if err := s.all(now); err != nil {
 		return nil, &wire.Error{Code: wire.CodeFailed, Message: err.Error()}
 	}
-	defer s.close()
-	for _, q := range preamble(req) {
-		if err := s.exec(q); err != nil {
-			return nil, &wire.Error{Code: wire.CodeFailed, Message: fmt.Sprintf("prepare session: %v", err)}
-		}
-	}
 	explain, query := explained(req.SQL)
-	var wants []string
-	if req.Describe {
-		if wants, err = s.parameterTypes(query); err == nil && len(req.Args) == 0 {
-			req.Args = make([]any, len(wants))
-		} // what does not parse is told by check
+	cols, wants, fault := s.bind(&req, query)
+	if fault != nil && len(later) > 0 { // it may name a view in a way that is not seen
+		if err := s.all(later); err != nil {
+			return nil, &wire.Error{Code: wire.CodeFailed, Message: err.Error()}
+		}
+		cols, wants, fault = s.bind(&req, query)
 	}
-	cols, fault := s.check(query, req.Args)
 	if fault != nil {
 		return nil, fault
 	}
+	var err error
 	switch {
 	case explain != "" && req.Describe:
 		cols, req.SQL, req.Args = planColumns(), "SELECT '' AS plan", nil
@@ -77,17 +71,28 @@ func run(ctx context.Context, req wire.Request, progress func(float64)) (*wire.D
 	return done, nil
 }
 
-func open(req wire.Request) (*session, error) {
+// bind has DuckDB parse and bind the query, and tells its columns, and the types
+// of its parameters where they are asked for.
+func (s *session) bind(req *wire.Request, query string) (cols []resultColumn, wants []string, fault *wire.Error) {
+	if req.Describe {
+		var err error
+		if wants, err = s.parameterTypes(query); err == nil && len(req.Args) == 0 {
+			req.Args = make([]any, len(wants))
+		} // what does not parse is told by check
+	}
+	cols, fault = s.check(query, req.Args)
+	return cols, wants, fault
+}
+
+// open opens a database that has no limits yet: preamble sets those of the
+// request.
+func open() (*session, error) {
 	var config duckdb.Config
 	if duckdb.CreateConfig(&config) != duckdb.StateSuccess {
 		return nil, fmt.Errorf("make configuration")
 	}
 	defer duckdb.DestroyConfig(&config)
 	for _, kv := range [][2]string{
-		{"threads", strconv.Itoa(max(req.Limits.Threads, 1) + 1)}, // one of them, ours, only watches
-		{"memory_limit", fmt.Sprintf("%dB", req.Limits.MemoryBytes)},
-		{"temp_directory", req.Temp},
-		{"max_temp_directory_size", fmt.Sprintf("%dB", req.Limits.TempBytes)},
 		{"allow_community_extensions", "false"},
 		{"autoinstall_known_extensions", "false"},
 		{"autoload_known_extensions", "false"},
@@ -112,6 +117,16 @@ func open(req wire.Request) (*session, error) {
 func (s *session) close() {
 	duckdb.Disconnect(&s.conn)
 	duckdb.Close(&s.db)
+}
+
+// all runs statements of our own.
+func (s *session) all(queries []string) error {
+	for _, q := range queries {
+		if err := s.exec(q); err != nil {
+			return fmt.Errorf("prepare session: %w", err)
+		}
+	}
+	return nil
 }
 
 // exec runs one of our own statements.

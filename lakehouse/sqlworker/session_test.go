@@ -197,3 +197,23 @@ func TestRejectedInputIsQueryable(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestViewsAreThereHoweverAQueryNamesThem has queries that name a view where the
+// text shows it, where it does not, and ones that list what there is.
+func TestViewsAreThereHoweverAQueryNamesThem(t *testing.T) {
+	lake, _, _ := lakeOf(t)
+	for _, c := range []struct{ name, sql, want string }{
+		{"by its name", "SELECT count(*) AS n FROM pageviews", "n\n0\n"},
+		{"in capitals", `SELECT count(*) AS n FROM "PageViews"`, "n\n0\n"},
+		{"in pieces", "SELECT count(*) AS n FROM query_table('page' || 'views')", "n\n0\n"},
+		{"two, one of them in pieces", "SELECT count(*) AS n FROM sessions, query_table('vit' || 'als')", "n\n0\n"},
+		{"in a list of all", "SELECT count(*) AS n FROM information_schema.tables WHERE table_name IN ('pageviews', 'sessions', 'errors', 'vitals', 'identities', 'events')", "n\n6\n"},
+		{"in DuckDB's own list", "SELECT count(*) AS n FROM duckdb_views() WHERE view_name = 'page' || 'views'", "n\n1\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := ask(t, lake, "", c.sql, lakehouse.FormatCSV); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
