@@ -121,13 +121,19 @@ func (c *counter) kind() forwarders.Kind {
 // a second, for so long that what is parked reaches its bound: the healthy one
 // is never behind, the cursor moves on, the disk stays within the bound, what
 // had to go is counted, and after the recovery all that was kept arrives.
-// With HEADLESSLY_SOAK=1 it is dead for a day, else for a minute; the bound
-// is in proportion.
+// With HEADLESSLY_SOAK=1 it is dead for a day, or for as long as
+// HEADLESSLY_DEAD_FOR says, else for a minute.
 func TestDeadAtFiveThousandEventsASecond(t *testing.T) {
 	const perSecond, frames = 5000, 5 // a second
 	dead, bound := time.Minute, int64(100_000)
 	if os.Getenv("HEADLESSLY_SOAK") != "" {
 		dead, bound = 24*time.Hour, 5_000_000
+	}
+	if text := os.Getenv("HEADLESSLY_DEAD_FOR"); text != "" {
+		var err error
+		if dead, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	synctest.Test(t, func(t *testing.T) {
 		log := &steadyLog{begin: headlessly.SystemClock(), tick: time.Second / frames, perTick: perSecond / frames, news: make(chan struct{})}
