@@ -200,10 +200,9 @@ func (l *Lake) attempt(ctx context.Context, dir, tenant, sql string, read reads,
 	}
 	done, err = w.ask(ctx, req, opts.Progress)
 	if errors.Is(err, errDiedWaiting) {
-		if w, err = l.startWorker(); err != nil {
+		if w, err = l.freshWorker(ctx); err != nil {
 			return nil, "", from, err
 		}
-		context.AfterFunc(ctx, w.kill)
 		done, err = w.ask(ctx, req, opts.Progress)
 	}
 	return done, req.Result, from, err

@@ -44,17 +44,26 @@ func (l *Lake) takeWorker(ctx context.Context) (*worker, error) {
 	w := l.spare.take()
 	if w != nil {
 		w.waited = true
+		context.AfterFunc(ctx, w.kill)
 	} else {
 		var err error
-		if w, err = l.startWorker(); err != nil {
+		if w, err = l.freshWorker(ctx); err != nil {
 			return nil, err
 		}
 	}
-	context.AfterFunc(ctx, w.kill)
 	if l.cfg.SpareWorker {
 		l.spare.fill(l.startWorker)
 	}
 	return w, nil
+}
+
+// freshWorker starts a worker. It is killed when ctx ends.
+func (l *Lake) freshWorker(ctx context.Context) (*worker, error) {
+	w, err := l.startWorker()
+	if err == nil {
+		context.AfterFunc(ctx, w.kill)
+	}
+	return w, err
 }
 
 // startWorker starts a worker process.
