@@ -3,6 +3,7 @@ package lakehouse
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -42,7 +43,7 @@ func (l *Lake) Events(ctx context.Context, f EventFilter) iter.Seq2[headlessly.E
 	return func(yield func(headlessly.Event, error) bool) {
 		fail := func(err error) { yield(headlessly.Event{}, err) }
 		match := f.matcher()
-		var tail map[string][]tailBatch
+		var tail tailReader
 		var err error
 		if !f.CommittedOnly {
 			if tail, err = l.uncommitted(ctx); err != nil {
@@ -64,29 +65,43 @@ func (l *Lake) Events(ctx context.Context, f EventFilter) iter.Seq2[headlessly.E
 				return
 			}
 		}
-		for _, b := range tail[TableEvents] {
+		if tail == nil {
+			return
+		}
+		err = tail(ctx, func(name string, b tailBatch) error {
+			if name != TableEvents {
+				return nil
+			}
 			through, err := committedThrough(t, b.key)
 			if err != nil {
-				fail(err)
-				return
+				return err
 			}
-			for i := range b.rows {
-				r := &b.rows[i]
-				if frameOf(r.seq) <= through {
-					continue
-				}
-				e := eventRow{}
-				if err := e.UnmarshalBinary(r.data); err != nil {
-					fail(fmt.Errorf("log record %d: %w", r.seq, err))
-					return
-				}
-				e.LogSeq, e.ReceivedAt, e.MessageID = r.seq, r.received, r.id.String()
-				if match(&e.Event) && !yield(e.Event, nil) {
-					return
-				}
-			}
+			return b.events(through, func(e headlessly.Event) bool { return !match(&e) || yield(e, nil) })
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			fail(err)
 		}
 	}
+}
+
+// events yields the events of the frames behind through; [errStopped] says that
+// yield wanted no more.
+func (b tailBatch) events(through uint64, yield func(headlessly.Event) bool) error {
+	for i := range b.rows {
+		r := &b.rows[i]
+		if frameOf(r.seq) <= through {
+			continue
+		}
+		e := eventRow{}
+		if err := e.UnmarshalBinary(r.data); err != nil {
+			return fmt.Errorf("log record %d: %w", r.seq, err)
+		}
+		e.LogSeq, e.ReceivedAt, e.MessageID = r.seq, r.received, r.id.String()
+		if !yield(e.Event) {
+			return errStopped
+		}
+	}
+	return nil
 }
 
 // matcher is the whole filter, for events at hand.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -23,19 +24,19 @@ type sources struct {
 // is not yet committed is written to files in dir. Of files in an object store
 // only what read names is there.
 func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts QueryOptions) (from sources, err error) {
-	// The tail is taken before the tables are loaded: what is committed in
-	// between is in both, and the table's log range tells which rows those are.
-	var tail map[string][]tailBatch
+	var tail tailReader
 	if !opts.CommittedOnly && opts.AsOf.IsZero() && !opts.Describe {
 		if tail, err = l.uncommitted(ctx); err != nil {
 			return from, err
 		}
 	}
+	loaded := map[string]*table.Table{}
 	for _, one := range l.layouts {
 		t, err := l.load(ctx, one.name)
 		if err != nil {
 			return from, err
 		}
+		loaded[one.name] = t
 		out := wire.Table{Name: one.name}
 		for _, f := range t.Schema().Fields() {
 			name, err := duckType(f.Type)
@@ -47,23 +48,25 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts Qu
 		if out.Files, err = l.planFiles(ctx, t, dir, tenant, read.of(one.name, t.Schema()), opts, &from); err != nil {
 			return from, err
 		}
-		for i, b := range tail[one.name] {
-			through, err := committedThrough(t, b.key)
-			if err != nil {
-				return from, err
-			}
-			path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", one.name, i))
-			wrote, err := one.writeTail(ctx, path, tenant, b, through)
-			if err != nil {
-				return from, err
-			}
-			if wrote {
-				out.Files = append(out.Files, path)
-			}
-		}
 		from.tables = append(from.tables, out)
 	}
-	return from, nil
+	if tail == nil {
+		return from, nil
+	}
+	return from, tail(ctx, func(name string, b tailBatch) error {
+		through, err := committedThrough(loaded[name], b.key)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(l.layouts, func(one *layout) bool { return one.name == name })
+		out := &from.tables[i]
+		path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", name, len(out.Files)))
+		wrote, err := l.layouts[i].writeTail(ctx, path, tenant, b, through)
+		if wrote {
+			out.Files = append(out.Files, path)
+		}
+		return err
+	})
 }
 
 // planFiles lists the data files of a tenant. What is wanted of those of an

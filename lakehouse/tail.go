@@ -12,10 +12,15 @@ import (
 
 // tailSource gives rows that are in the log and not yet in the tables.
 type tailSource interface {
-	// tail waits until it knows everything that is in the log now, and gives
-	// the batches that may hold rows which the tables lack.
-	tail(ctx context.Context) (map[string][]tailBatch, error)
+	// tail waits until it knows everything that is in the log now, and fixes
+	// what of it the tables may lack.
+	tail(ctx context.Context) (tailReader, error)
 }
+
+// tailReader gives each table's batches to use, which must not keep them, and
+// ends at its first error. A batch may hold rows that the table has got since.
+// It may be called once.
+type tailReader func(ctx context.Context, use func(table string, b tailBatch) error) error
 
 // tailBatch is a fixed view of a batch.
 type tailBatch struct {
@@ -31,36 +36,42 @@ func (l *Lake) useTail(name string, s tailSource) {
 	l.tails[name] = s
 }
 
-// uncommitted asks every source for what the tables may lack, by table.
-func (l *Lake) uncommitted(ctx context.Context) (map[string][]tailBatch, error) {
+// uncommitted fixes what the tables may lack now, of every source. Take it
+// before the tables are loaded: what is committed in between is in both, and
+// the table's log range tells which rows those are.
+func (l *Lake) uncommitted(ctx context.Context) (tailReader, error) {
 	l.tailsMu.Lock()
 	sources := slices.Collect(maps.Values(l.tails))
 	l.tailsMu.Unlock()
-	all := map[string][]tailBatch{}
+	var all []tailReader
 	for _, s := range sources {
 		part, err := s.tail(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read what is not committed yet: %w", err)
 		}
-		for name, batches := range part {
-			all[name] = append(all[name], batches...)
-		}
+		all = append(all, part)
 	}
-	return all, nil
+	return func(ctx context.Context, use func(string, tailBatch) error) error {
+		for _, part := range all {
+			if err := part(ctx, use); err != nil {
+				return fmt.Errorf("read what is not committed yet: %w", err)
+			}
+		}
+		return nil
+	}, nil
 }
 
 // tail implements tailSource.
-func (w *Writer) tail(ctx context.Context) (map[string][]tailBatch, error) {
+func (w *Writer) tail(ctx context.Context) (tailReader, error) {
 	last, err := w.log.Last(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var views map[string][]tailBatch
+	views := map[string][]tailBatch{}
 	err = w.waitUntil(ctx, func() bool {
 		if w.taken < last {
 			return false
 		}
-		views = map[string][]tailBatch{}
 		for _, s := range w.sinks {
 			for _, b := range []*batch{s.sealed, s.open} {
 				if b != nil && len(b.rows) > 0 {
@@ -71,7 +82,19 @@ func (w *Writer) tail(ctx context.Context) (map[string][]tailBatch, error) {
 		}
 		return true
 	})
-	return views, err
+	if err != nil {
+		return nil, err
+	}
+	return func(_ context.Context, use func(string, tailBatch) error) error {
+		for name, batches := range views {
+			for _, b := range batches {
+				if err := use(name, b); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}, nil
 }
 
 // writeTail writes a tenant's rows of a batch, and of them those that are in

@@ -9,8 +9,9 @@ import (
 
 // UseLog lets queries see what is in the log and not yet in the tables, where
 // no [Writer] runs: a reader of a stopped server's data folder. The log is read
-// again for each query, and only as much of it as fits in Config.MaxBatchBytes.
-// Of the options only [WithSource] has a meaning here.
+// again for each query, all that the tables lack of it, and Config.MaxBatchBytes
+// of it are in memory at once. Of the options only [WithSource] has a meaning
+// here.
 func (l *Lake) UseLog(log headlessly.LogReader, opts ...WriterOption) {
 	t := &logTail{lake: l, log: log, opts: opts}
 	l.useTail(newWriter(l, log, opts).source, t)
@@ -22,8 +23,10 @@ type logTail struct {
 	opts []WriterOption
 }
 
-// tail implements tailSource.
-func (t *logTail) tail(ctx context.Context) (map[string][]tailBatch, error) {
+// tail implements tailSource. The frames and the known ids are settled here,
+// before the caller loads the tables: what he finds committed beyond them he
+// leaves out by himself.
+func (t *logTail) tail(ctx context.Context) (tailReader, error) {
 	last, err := t.log.Last(ctx)
 	if err != nil {
 		return nil, err
@@ -46,11 +49,19 @@ func (t *logTail) tail(ctx context.Context) (map[string][]tailBatch, error) {
 	}
 	from = max(from, done+1)
 	if from > last {
-		return nil, nil
+		return func(context.Context, func(string, tailBatch) error) error { return nil }, nil
 	}
 	if _, err := w.warm(ctx); err != nil {
 		return nil, err
 	}
+	return func(ctx context.Context, use func(string, tailBatch) error) error {
+		return t.read(ctx, w, from, last, use)
+	}, nil
+}
+
+// read gives the frames of a range to use, a full batch at a time. Nobody else
+// knows w.
+func (t *logTail) read(ctx context.Context, w *Writer, from, last uint64, use func(table string, b tailBatch) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	for f, err := range t.log.Read(ctx, from) {
@@ -62,22 +73,24 @@ func (t *logTail) tail(ctx context.Context) (map[string][]tailBatch, error) {
 		case errors.As(err, &bad):
 			f.Seq = bad.Seq
 		case err != nil:
-			return nil, err
+			return err
 		default:
 			if err := w.take(ctx, f); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		w.mu.Lock()
-		full := w.openBytes() >= t.lake.cfg.MaxBatchBytes
-		w.mu.Unlock()
-		if f.Seq >= last || full {
-			break
+		if full := w.openBytes() >= t.lake.cfg.MaxBatchBytes; f.Seq < last && !full {
+			continue
+		}
+		for _, s := range w.sinks {
+			if err := use(s.name, tailBatch{w.key(), s.open.frames, s.open.rows}); err != nil {
+				return err
+			}
+			s.open = newBatch(0)
+		}
+		if f.Seq >= last {
+			return nil
 		}
 	}
-	views := map[string][]tailBatch{}
-	for _, s := range w.sinks {
-		views[s.name] = []tailBatch{{w.key(), s.open.frames, s.open.rows}}
-	}
-	return views, nil
+	return ctx.Err()
 }

@@ -118,6 +118,50 @@ func TestAStoppedServersFolderCanBeReadWithItsLog(t *testing.T) {
 	}
 }
 
+// A writer that stopped far behind leaves more in the log than a batch holds.
+func TestALogOfManyBatchesIsReadToItsEnd(t *testing.T) {
+	cfg := lakehouse.Default(t.TempDir())
+	cfg.TempDir, cfg.MaxBatchBytes = t.TempDir(), 64<<10
+	lake, err := lakehouse.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := laketest.NewLog()
+	for n := 0; n < 4000; n += 40 {
+		log.Append(laketest.Records("acme", n, n+50)...) // the last ten come again
+	}
+	lake.UseLog(log)
+	const count = "SELECT count(*) AS n, count(DISTINCT message_id) AS ids FROM events"
+	if got, want := ask(t, lake, "acme", count, lakehouse.FormatCSV), "n,ids\n4010,4010\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	seen := map[string]int{}
+	for e, err := range lake.Events(t.Context(), lakehouse.EventFilter{Tenant: "acme"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[e.MessageID]++
+		if seen[e.MessageID] > 1 {
+			t.Errorf("%s came twice", e.MessageID)
+		}
+	}
+	if len(seen) != 4010 {
+		t.Errorf("%d events iterated, want 4010", len(seen))
+	}
+	n := 0
+	for range lake.Events(t.Context(), lakehouse.EventFilter{Tenant: "acme"}) { // may be left early
+		if n++; n == 1000 {
+			break
+		}
+	}
+	if n != 1000 {
+		t.Errorf("left after %d events", n)
+	}
+	if err := lake.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAQueryOfThePastSeesItsRows(t *testing.T) {
 	lake, log, w := lakeOf(t)
 	log.Append(laketest.Records("acme", 0, 10)...)
