@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -102,6 +103,20 @@ func lasting(err error) bool {
 	var refused *connectors.RefusedError
 	var permanent *headlessly.Permanent
 	return errors.As(err, &cred) || errors.As(err, &refused) || errors.As(err, &permanent)
+}
+
+// passing is the first error among those of a page's changes that says nothing
+// of the object, but that the provider could not be asked: to go on behind the
+// page would lose what the object is now.
+func passing(errs []error) error {
+	for _, err := range errs {
+		var temporary *headlessly.Temporary
+		var cred *connectors.CredentialError
+		if errors.As(err, &temporary) || errors.As(err, &cred) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	return nil
 }
 
 // pauseOf is what a temporary error asks to wait, at least.

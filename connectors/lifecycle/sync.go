@@ -153,6 +153,9 @@ func (c *Connections) pages(ctx context.Context, n *linked, st *store.SyncState)
 				break
 			}
 			errs, err := c.applyPage(ctx, l, page.Changes)
+			if err == nil {
+				err = passing(errs)
+			}
 			if err != nil {
 				fault = err
 				break

@@ -165,6 +165,13 @@ func gone(err error) bool {
 	return errors.As(err, &refused) && refused.Status == http.StatusNotFound
 }
 
+// lost says whether an error means that the object which a page of a list
+// begins or ends at is not there.
+func lost(err error) bool {
+	var refused *connectors.RefusedError
+	return gone(err) || errors.As(err, &refused) && refused.Status == http.StatusBadRequest && (refused.Field == "startingAfter" || refused.Field == "endingBefore")
+}
+
 // fieldOf gives the entity's field that a parameter of Stripe comes from.
 func fieldOf(param string) string {
 	root, _, _ := strings.Cut(param, "[")

@@ -16,6 +16,10 @@ import (
 // eventsKept is how long Stripe keeps events, with a day to spare.
 const eventsKept = 29 * 24 * time.Hour
 
+// eventsOverlap is how far back events are read again when the one that a sync
+// stood at is no longer kept.
+const eventsOverlap = 5 * time.Minute
+
 // pageSize is the most that Stripe gives at once.
 const pageSize = "100"
 
@@ -147,7 +151,7 @@ func (c *Connector) list(ctx context.Context, a *client, cur *cursor, emit func(
 		}
 		var page listing
 		at, err := a.get(ctx, p.path, q, &page)
-		if gone(err) && cur.After != "" { // the object that we stood at was deleted meanwhile
+		if lost(err) && cur.After != "" { // the object that we stood at was deleted meanwhile
 			cur.After = ""
 			continue
 		}
@@ -238,6 +242,10 @@ func (c *Connector) events(ctx context.Context, a *client, cur *cursor, emit fun
 			q.Set("created[gte]", strconv.FormatInt(cur.Since, 10))
 		}
 		page, at, err := c.eventPage(ctx, a, q, cur.Event == "")
+		if lost(err) && cur.Event != "" { // nothing has happened for longer than Stripe keeps events
+			cur.Event, cur.Since = "", cur.Since-int64(eventsOverlap/time.Second)
+			continue
+		}
 		if err != nil {
 			return err
 		}
