@@ -50,8 +50,13 @@ func (h *Handlers) Run(ctx context.Context) error {
 func (h *Handlers) reconcile(ctx context.Context, running map[string]*subscribed) (done bool) {
 	done = true
 	want := map[string]*subscribed{}
+	unknown := map[string]bool{} // tenants whose handlers cannot be read: theirs go on as they are
 	for _, tenant := range h.cfg.Tenants() {
-		for _, s := range h.of(tenant) { //nolint:contextcheck // the list is shared with other callers: reading it has a deadline of its own
+		list, err := h.of(tenant) //nolint:contextcheck // the list is shared with other callers: reading it has a deadline of its own
+		if err != nil {
+			unknown[tenant], done = true, false
+		}
+		for _, s := range list {
 			if s.Phase == graph.After {
 				want[s.id] = &subscribed{handler: s, tenant: tenant}
 			}
@@ -59,7 +64,7 @@ func (h *Handlers) reconcile(ctx context.Context, running map[string]*subscribed
 	}
 	for id, s := range running {
 		w := want[id]
-		if w != nil && w.Path() == s.Path() {
+		if w != nil && w.Path() == s.Path() || unknown[s.tenant] {
 			continue
 		}
 		s.stop()
@@ -94,9 +99,9 @@ func (h *Handlers) subscribe(ctx context.Context, s *subscribed) (err error) {
 		if e.Event.EntityType() == typ {
 			return nil
 		}
-		now := h.find(s.tenant, s.id) //nolint:contextcheck // as above
-		if now == nil {
-			return nil // deleted or disabled a moment ago
+		now, err := h.find(s.tenant, s.id) //nolint:contextcheck // as above
+		if err != nil || now == nil {
+			return err // or it was deleted or disabled a moment ago
 		}
 		entity, err := e.Entity.MarshalJSON()
 		if err != nil {
@@ -112,11 +117,12 @@ func (h *Handlers) subscribe(ctx context.Context, s *subscribed) (err error) {
 	return err
 }
 
-func (h *Handlers) find(tenant, id string) *handler {
-	for _, s := range h.of(tenant) {
+func (h *Handlers) find(tenant, id string) (*handler, error) {
+	list, err := h.of(tenant)
+	for _, s := range list {
 		if s.id == id {
-			return &s
+			return &s, err
 		}
 	}
-	return nil
+	return nil, err
 }

@@ -45,7 +45,8 @@ type Config struct {
 
 // Handlers runs the stored handlers of every tenant.
 type Handlers struct {
-	cfg Config
+	cfg  Config
+	read func(ctx context.Context, tenant string) ([]handler, error) // load; tests let it fail
 
 	mu    sync.Mutex
 	seen  uint64               // the Handler event that the cache stands on
@@ -67,6 +68,7 @@ func New(cfg Config) (*Handlers, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &Handlers{cfg: cfg, cache: map[string][]handler{}, runs: map[string]*Runs{}}
+	h.read = h.load
 	for _, hook := range []string{"creating", "updating", "rollingBack", "enabling"} {
 		if _, err := cfg.Store.Before(typ, hook, h.check); err != nil {
 			return nil, err
@@ -126,8 +128,10 @@ func milliseconds(v any) time.Duration {
 }
 
 // of gives a tenant's active handlers, by name. They are read again after any
-// handler has changed.
-func (h *Handlers) of(tenant string) []handler {
+// handler has changed. An error means that it is not known which there are:
+// neither may a mutation go past one that could veto it, nor counts one as
+// deleted.
+func (h *Handlers) of(tenant string) ([]handler, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if at := h.cfg.Store.LastOf(typ); at != h.seen {
@@ -136,17 +140,17 @@ func (h *Handlers) of(tenant string) []handler {
 	}
 	list, ok := h.cache[tenant]
 	if ok {
-		return list
+		return list, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), loadWithin)
 	defer cancel()
-	list, err := h.load(ctx, tenant)
+	list, err := h.read(ctx, tenant)
 	if err != nil {
 		h.cfg.Logger.Error("handlers.load", slog.String("tenant", tenant), slog.Any("error", err))
-		return nil // asked again with the next mutation
+		return nil, &graph.Error{Code: graph.CodeUnavailable, Type: typ, Message: "the stored handlers cannot be read now; try again", RetryAfter: time.Second, Err: err}
 	}
 	h.cache[tenant] = list
-	return list
+	return list, nil
 }
 
 func (h *Handlers) load(ctx context.Context, tenant string) ([]handler, error) {
@@ -172,26 +176,32 @@ func (h *Handlers) load(ctx context.Context, tenant string) ([]handler, error) {
 }
 
 // matching gives the before handlers of a mutation.
-func (h *Handlers) matching(tenant, entity, verb string) []handler {
+func (h *Handlers) matching(tenant, entity, verb string) ([]handler, error) {
 	if entity == typ {
-		return nil
+		return nil, nil
 	}
+	all, err := h.of(tenant)
 	var out []handler
-	for _, s := range h.of(tenant) {
+	for _, s := range all {
 		if s.Phase == graph.Before && s.Verb() == verb && (s.Type == "*" || s.Type == entity) {
 			out = append(out, s)
 		}
 	}
-	return out
+	return out, err
 }
 
 func (h *Handlers) cares(tenant, entity, verb string) bool {
-	return len(h.matching(tenant, entity, verb)) > 0
+	list, err := h.matching(tenant, entity, verb)
+	return err != nil || len(list) > 0
 }
 
 // before shows a draft to its handlers.
 func (h *Handlers) before(ctx context.Context, d *graph.Draft) error {
-	for _, s := range h.matching(d.Tenant, d.Type, d.Verb) { //nolint:contextcheck // the list is shared with other callers: reading it has a deadline of its own
+	list, err := h.matching(d.Tenant, d.Type, d.Verb) //nolint:contextcheck // the list is shared with other callers: reading it has a deadline of its own
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
 		draft, err := d.MarshalJSON()
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -217,6 +218,40 @@ func TestAnAfterHandlerThatFailsParksItsEventAndHarmsNoOther(t *testing.T) {
 		r, err := s.h.Runs(t.Context(), s.g, bad.ID)
 		return err == nil && len(r.Parked) == 1 && r.Failures == 2 && r.Last == "never"
 	})
+}
+
+func TestHandlersThatCannotBeReadAreNeitherPassedOverNorForgotten(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	s.handler(fields{"name": "guard", "hook": "Deal.creating", "source": `() => { throw new Error('never') }`})
+	s.handler(fields{"name": "copy", "hook": "Contact.created", "source": `(c, $) => $.Event.create({ name: c.name, type: 'seen' })`})
+	seen := func(name string) func() bool {
+		return func() bool {
+			n, err := s.g.Count(ctx, "Event", fields{"name": name, "type": "seen"}, graph.AsOf{})
+			return err == nil && n == 1
+		}
+	}
+	if _, err := s.g.Create(ctx, "Contact", fields{"name": "A"}); err != nil {
+		t.Fatal(err)
+	}
+	graphtest.Eventually(t, "the first event", seen("A"))
+	times := s.h.FailReading(errors.New("the disk is slow"))
+	_, err := s.g.Create(ctx, "Deal", fields{"name": "A"})
+	wantCode(t, "a mutation that a handler could veto", err, graph.CodeUnavailable, "try again")
+	// Another handler's change has the list read again: those that run must stay.
+	if _, err := s.g.Create(ctx, "Handler", fields{"name": "late", "hook": "Deal.won", "source": "() => 1"}); err != nil {
+		t.Fatal(err)
+	}
+	before := times()
+	graphtest.Eventually(t, "it is read in vain for both tenants", func() bool { return times() >= before+4 })
+	s.h.FailReading(nil)
+	if _, err := s.g.Create(ctx, "Contact", fields{"name": "B"}); err != nil {
+		t.Fatal(err)
+	}
+	graphtest.Eventually(t, "the event behind it", seen("B"))
+	if n, err := s.g.Count(ctx, "Event", fields{"type": "seen"}, graph.AsOf{}); n != 2 || err != nil {
+		t.Errorf("got %d events, %v; want 2: the handler began anew", n, err)
+	}
 }
 
 func TestAHandlerThatCannotRunIsRefused(t *testing.T) {
