@@ -58,13 +58,21 @@ func (p *Plane) webhookTable() []served {
 	)
 }
 
+// listWebhooks answers a page of the tenant's webhooks; limit and cursor are
+// those of a find.
 func (p *Plane) listWebhooks(c call) {
+	q := graph.Query{Type: "Integration", Filter: map[string]any{"provider": map[string]any{"$in": []any{webhook.Provider, slack.Provider}}}, Limit: graph.MaxLimit}
 	sc, err := p.cfg.Graph.Scope(c.tenant, c.key.ID)
+	for _, name := range []string{"limit", "cursor"} {
+		if v := c.r.URL.Query().Get(name); v != "" && err == nil {
+			_, err = reserved(&q, name, v)
+		}
+	}
 	if err != nil {
 		p.fail(c, err)
 		return
 	}
-	page, err := sc.Find(c.r.Context(), graph.Query{Type: "Integration", Filter: map[string]any{"provider": map[string]any{"$in": []any{webhook.Provider, slack.Provider}}}, Limit: graph.MaxLimit})
+	page, err := sc.Find(c.r.Context(), q)
 	if err != nil {
 		p.fail(c, err)
 		return
@@ -308,6 +316,10 @@ func (p *Plane) replayDelivery(c call, id, event string) {
 func (p *Plane) noDelivery(c call, err error) {
 	if errors.Is(err, outbox.ErrNotFound) {
 		writeError(c.w, http.StatusNotFound, "not_found", "delivery", "there is no such delivery; …/deliveries lists what there is")
+		return
+	}
+	if errors.Is(err, outbox.ErrDisconnected) {
+		writeError(c.w, http.StatusConflict, "conflict", "status", "the webhook is disconnected, so nothing can be sent again; connect it first (PUT /webhooks/{id})")
 		return
 	}
 	p.fail(c, err)

@@ -154,7 +154,37 @@ func TestAWebhookFromItsConnectionToItsEnd(t *testing.T) {
 	if status, _, raw := p.call(t, p.secret, "POST", at+"/test", ""); status != 409 {
 		t.Errorf("a test of what is disconnected: got %d %s", status, raw)
 	}
+	for _, replay := range []string{"/replay", "/deliveries/" + id + "/replay"} {
+		if status, _, raw := p.call(t, p.secret, "POST", at+replay, `{"all":true}`); status != 409 || !strings.Contains(raw, "connect it first") {
+			t.Errorf("%s of what is disconnected: got %d %s", replay, status, raw)
+		}
+	}
 	p.deliveries(t, at, "delivered", 2) // its log can still be read
+}
+
+func TestWebhooksAreListedPageByPage(t *testing.T) {
+	p, to := start(t), newHookServer(t)
+	want := map[string]bool{}
+	for range 3 {
+		at, _ := p.webhook(t, to.URL)
+		want[at[strings.LastIndex(at, "/")+1:]] = true
+	}
+	path := "/~acme/webhooks?limit=1"
+	for range 3 {
+		status, page, raw := p.call(t, p.secret, "GET", path, "")
+		list, _ := page["results"].([]any)
+		if status != 200 || len(list) != 1 {
+			t.Fatalf("got %d %s", status, raw)
+		}
+		delete(want, list[0].(map[string]any)["$id"].(string))
+		path = fmt.Sprintf("/~acme/webhooks?limit=1&cursor=%v", page["cursor"])
+	}
+	if len(want) > 0 {
+		t.Errorf("the pages leave out %v", want)
+	}
+	if status, _, raw := p.call(t, p.secret, "GET", "/~acme/webhooks?cursor=x", ""); status != 400 || !strings.Contains(raw, "first page") {
+		t.Errorf("a cursor of nothing: got %d %s", status, raw)
+	}
 }
 
 func TestAWebhooksSecretIsShownToWhoMayWriteAndRotated(t *testing.T) {

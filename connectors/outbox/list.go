@@ -22,6 +22,10 @@ var stateNames = [...]string{Pending, Delivered, Parked} //nolint:gochecknogloba
 // ErrNotFound means that there is no such endpoint or delivery.
 var ErrNotFound = errors.New("not found")
 
+// ErrDisconnected means that an endpoint was removed: its deliveries can be read,
+// and not sent.
+var ErrDisconnected = errors.New("the endpoint is disconnected")
+
 // Delivery is one event's way to one endpoint, as it stands.
 type Delivery struct {
 	ID       string // the event's id, evt_…
@@ -70,6 +74,19 @@ func (b *Box) endpoint(ctx context.Context, tenant, id string) (n int64, err err
 	err = b.db.QueryRowContext(ctx, `select n from endpoints where tenant = ? and id = ?`, tenant, id).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, ErrNotFound
+	}
+	return n, err
+}
+
+// living is endpoint for one that deliveries can be sent to.
+func (b *Box) living(ctx context.Context, tenant, id string) (n int64, err error) {
+	var gone bool
+	err = b.db.QueryRowContext(ctx, `select n, gone from endpoints where tenant = ? and id = ?`, tenant, id).Scan(&n, &gone)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, ErrNotFound
+	case err == nil && gone:
+		return n, ErrDisconnected
 	}
 	return n, err
 }

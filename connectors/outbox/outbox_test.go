@@ -374,4 +374,17 @@ func TestADisconnectedEndpointGetsNothingMore(t *testing.T) {
 	if n := r.to.requests(); n != 1 {
 		t.Errorf("got %d requests, want 1", n)
 	}
+	for name, replay := range map[string]func() error{
+		"one":            func() error { return r.Replay(t.Context(), "acme", endpointID, r.to.ids[0]) },
+		"what is parked": func() error { _, err := r.ReplayRange(t.Context(), "acme", endpointID, outbox.Range{}); return err },
+		"everything": func() error {
+			_, err := r.ReplayRange(t.Context(), "acme", endpointID, outbox.Range{All: true})
+			return err
+		},
+	} {
+		if err := replay(); !errors.Is(err, outbox.ErrDisconnected) {
+			t.Errorf("a replay of %s: got %v, want %v", name, err, outbox.ErrDisconnected)
+		}
+	}
+	r.counts(0, 0, 1) // nothing waits for what will not come
 }

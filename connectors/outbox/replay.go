@@ -15,17 +15,20 @@ type Range struct {
 	All bool
 }
 
+// notGone keeps rows of an endpoint that is removed at the same moment parked.
+const notGone = `(select gone from endpoints where n = deliveries.endpoint) = 0`
+
 // Replay sends one delivery again, whatever became of it. An endpoint that has
-// been stopped goes on.
+// been stopped goes on; one that was removed is [ErrDisconnected].
 func (b *Box) Replay(ctx context.Context, tenant, id, event string) error {
-	n, err := b.endpoint(ctx, tenant, id)
+	n, err := b.living(ctx, tenant, id)
 	if err != nil {
 		return err
 	}
 	var changed int64
 	err = b.write(ctx, func(ctx context.Context, tx *tx) error {
 		var err error
-		changed, err = tx.exec(ctx, `update deliveries set state = 0, attempts = 0, due = ?, replays = replays + 1 where endpoint = ? and event = ?`, b.cfg.Clock().UnixMicro(), n, event)
+		changed, err = tx.exec(ctx, `update deliveries set state = 0, attempts = 0, due = ?, replays = replays + 1 where endpoint = ? and event = ? and `+notGone, b.cfg.Clock().UnixMicro(), n, event)
 		return err
 	})
 	if err != nil {
@@ -38,11 +41,15 @@ func (b *Box) Replay(ctx context.Context, tenant, id, event string) error {
 }
 
 // ReplayRange sends a range again, in the order of the events, beside what
-// happens meanwhile. It returns how many deliveries there are.
+// happens meanwhile. It returns how many deliveries there are. An endpoint that
+// was removed is [ErrDisconnected].
 func (b *Box) ReplayRange(ctx context.Context, tenant, id string, r Range) (count int64, err error) {
-	n, err := b.endpoint(ctx, tenant, id)
+	n, err := b.living(ctx, tenant, id)
 	if err != nil {
 		return 0, err
+	}
+	if r.All && b.lane(tenant, id) == nil {
+		return 0, ErrDisconnected
 	}
 	from, to := int64(r.From), int64(r.To) //nolint:gosec // sequences
 	if to <= 0 {
@@ -51,7 +58,7 @@ func (b *Box) ReplayRange(ctx context.Context, tenant, id string, r Range) (coun
 	now := b.cfg.Clock().UnixMicro()
 	err = b.write(ctx, func(ctx context.Context, tx *tx) error {
 		var err error
-		count, err = tx.exec(ctx, `update deliveries set state = 0, attempts = 0, due = ?, replays = replays + 1, in_order = 1 where endpoint = ? and seq between ? and ? and (state = 2 or ? and state = 1)`,
+		count, err = tx.exec(ctx, `update deliveries set state = 0, attempts = 0, due = ?, replays = replays + 1, in_order = 1 where endpoint = ? and seq between ? and ? and (state = 2 or ? and state = 1) and `+notGone,
 			now, n, from, to, r.All)
 		return err
 	})
@@ -72,7 +79,7 @@ func (b *Box) ReplayRange(ctx context.Context, tenant, id string, r Range) (coun
 func (b *Box) replayMissing(ctx context.Context, tenant, id string, n, from, to int64) (count int64, err error) {
 	l := b.lane(tenant, id)
 	if l == nil {
-		return 0, ErrNotFound
+		return 0, ErrDisconnected
 	}
 	at := uint64(max(from-1, 0)) //nolint:gosec // not negative
 	for at < uint64(to) {        //nolint:gosec // not negative

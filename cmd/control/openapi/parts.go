@@ -68,7 +68,7 @@ func webhooks() object {
 	}
 	return object{
 		"/webhooks": object{
-			"get":  operation("listWebhooks", tag, "The tenant's webhooks.", answers("Integration.Page", "200")),
+			"get":  operation("listWebhooks", tag, "The tenant's webhooks; 100 a page unless limit says less.", answers("Integration.Page", "200", "400"), withParameters("limit", "cursor")),
 			"post": operation("connectWebhook", tag, "Connect one; the secrets are in the answer.", answers("api.Webhook", "201", mutation...), body("api.WebhookInput", true)),
 		},
 		"/webhooks/{id}": object{
@@ -84,7 +84,7 @@ func webhooks() object {
 			"get": operation("getWebhookDelivery", tag, "A delivery and its attempts that failed.", answers("api.Any", "200"), withParameters("id", "delivery")),
 		},
 		"/webhooks/{id}/deliveries/{delivery}/replay": object{
-			"post": operation("replayWebhookDelivery", tag, "Send it again.", answers("api.Any", "202"), withParameters("id", "delivery")),
+			"post": operation("replayWebhookDelivery", tag, "Send it again.", answers("api.Any", "202", "409"), withParameters("id", "delivery")),
 		},
 	}
 }
