@@ -184,18 +184,34 @@ func (e *entity) find(ctx context.Context) error {
 	}, whole)
 }
 
+// historyPage is how many events the gateway gives at once.
+const historyPage = "999"
+
+// history reads all of an entity's events, however many answers they take.
 func (e *entity) history(ctx context.Context) error {
 	if e.in.id == "" {
 		return usageError{fmt.Errorf("%s.history needs an id", e.name)}
 	}
-	var got struct {
-		Results []map[string]any `json:"results"`
+	all, after := []map[string]any{}, json.Number("0")
+	for {
+		var got struct {
+			Results []map[string]any `json:"results"`
+			HasMore bool             `json:"hasMore"`
+			Next    struct {
+				After json.Number `json:"after"`
+			} `json:"next"`
+		}
+		q := url.Values{"after": {after.String()}, "limit": {historyPage}}
+		if err := e.request(ctx, http.MethodGet, e.name+"/"+url.PathEscape(e.in.id)+"/events", q, nil, &got); err != nil {
+			return err
+		}
+		all = append(all, got.Results...)
+		if !got.HasMore || got.Next.After == "" {
+			break
+		}
+		after = got.Next.After
 	}
-	q := url.Values{"after": {"0"}, "limit": {"999"}}
-	if err := e.request(ctx, http.MethodGet, e.name+"/"+url.PathEscape(e.in.id)+"/events", q, nil, &got); err != nil {
-		return err
-	}
-	return e.show(func(w io.Writer) error { return showHistory(w, got.Results) }, got.Results)
+	return e.show(func(w io.Writer) error { return showHistory(w, all) }, all)
 }
 
 // request makes a call and decodes the answer, numbers as they were written.

@@ -112,7 +112,7 @@ func formatFlags(c *cobra.Command, in *input) {
 func searchCommand(stdio IO) *cobra.Command {
 	var t target
 	var in input
-	var filter, sort string
+	var filter, sort, cursor string
 	var limit int
 	c := &cobra.Command{
 		Use:   "search TYPE",
@@ -132,6 +132,9 @@ func searchCommand(stdio IO) *cobra.Command {
 			if sort != "" {
 				arguments["sort"] = sort
 			}
+			if cursor != "" {
+				arguments["cursor"] = cursor
+			}
 			if limit > 0 {
 				arguments["limit"] = limit
 			}
@@ -145,7 +148,11 @@ func searchCommand(stdio IO) *cobra.Command {
 						list = append(list, e)
 					}
 				}
-				return showEntities(w, typ, list, nil)
+				if err := showEntities(w, typ, list, nil); err != nil || answer["hasMore"] != true {
+					return err
+				}
+				_, err := fmt.Fprintf(w, "%d of %v; go on with --cursor %v\n", len(list), answer["total"], answer["cursor"])
+				return err
 			})
 		},
 	}
@@ -154,6 +161,7 @@ func searchCommand(stdio IO) *cobra.Command {
 	c.Flags().StringVar(&filter, "filter", "", `which: {"stage":{"$in":["Lead","Qualified"]}}`)
 	c.Flags().StringVar(&sort, "sort", "", "a field; - before it turns the order")
 	c.Flags().IntVar(&limit, "limit", 0, "1 to 100")
+	c.Flags().StringVar(&cursor, "cursor", "", "where the page before ended")
 	return c
 }
 

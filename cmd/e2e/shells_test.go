@@ -120,6 +120,7 @@ func TestBothCommandLinesPrintTheSame(t *testing.T) {
 		{"a file that is not there", []string{"Integration.connect", "--provider", "stripe", "--apiKey", "@missing"}, "", 2, "missing"},
 		{"a search", []string{"search", "Contact", "--filter", `{"name":"Ada"}`, "--table"}, "", 0, "Ada"},
 		{"a search as JSON", []string{"search", "Contact", "--sort", "name", "--limit", "1"}, "", 0, `"hasMore": true`},
+		{"a page of a search", []string{"search", "Contact", "--sort", "name", "--limit", "1", "--table"}, "", 0, "1 of 3; go on with --cursor"},
 		{"a search for no type", []string{"search"}, "", 2, "search Integration"},
 		{"a schema", []string{"fetch", "Schema", "Deal"}, "", 0, "Deal.Won"},
 		{"an entity by its id", []string{"fetch", id, "--yaml"}, "", 0, "Ada"},

@@ -170,12 +170,27 @@ func (h *GraphHost) events(ctx context.Context, a *args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, err := h.Scope.Events(ctx, graph.EventQuery{After: after, Before: before, Type: a.Type, Entity: a.Entity, Actor: a.Actor, Limit: a.Limit, Forward: a.Forward})
+	q := graph.EventQuery{After: after, Before: before, Type: a.Type, Entity: a.Entity, Actor: a.Actor, Limit: a.Limit, Forward: a.Forward}
+	if q.Limit == 0 {
+		q.Limit = defaultEvents
+	}
+	if q.Limit < 1 || q.Limit >= graph.MaxEvents {
+		return nil, &graph.Error{Code: graph.CodeInvalidFilter, Field: "limit", Message: fmt.Sprintf("limit: %d, want 1 to %d", q.Limit, graph.MaxEvents-1)}
+	}
+	q.Limit++ // one more tells whether there are more
+	events, err := h.Scope.Events(ctx, q)
+	more := len(events) == q.Limit
+	if more {
+		events = events[:q.Limit-1]
+	}
 	if events == nil {
 		events = []*graph.Event{}
 	}
-	return events, err
+	return map[string]any{"results": events, "hasMore": more}, err
 }
+
+// defaultEvents is how many events an answer has unless the call says more.
+const defaultEvents = 25
 
 // moment reads a time, "" for now.
 func moment(field, s string) (graph.AsOf, error) {

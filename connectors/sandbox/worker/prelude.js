@@ -4,6 +4,7 @@
 ;(function (config, send, log) {
   'use strict'
   const types = config.types
+  const mostEvents = 1000 // of one answer
   const pending = new Map()
   const failed = []
   let count = 0
@@ -66,7 +67,7 @@
 
   function list(page) {
     const out = page.results
-    for (const k of ['total', 'hasMore', 'cursor']) Object.defineProperty(out, k, { value: page[k] })
+    for (const k of ['total', 'hasMore', 'cursor']) if (page[k] !== undefined) Object.defineProperty(out, k, { value: page[k] })
     return out
   }
 
@@ -80,7 +81,7 @@
       count: (filter, o) => call('count', { type, filter: filter ?? {}, ...o }),
       delete: (ref, o) => op('delete', oneOf(ref), undefined, o),
       rollback: (ref, to, o) => op('rollback', oneOf(ref), undefined, { ...to, ...o }),
-      history: (ref, o) => call('events', { entity: oneOf(ref), forward: true, ...o }),
+      history: (ref, o) => call('events', { entity: oneOf(ref), forward: true, limit: mostEvents, ...o }).then(list),
     }
     for (const verb of t.verbs) {
       if (out[verb]) continue
@@ -116,7 +117,7 @@
 
   const $ = {}
   for (const t of types) $[t.name] = entityType(t)
-  const events = (q) => call('events', q)
+  const events = (q) => call('events', q).then(list)
   events.find = events.list = events
   $.events = events
   $.status = () => call('status')

@@ -163,6 +163,27 @@ describe('calls', () => {
     ).rejects.toMatchObject({ code: 'unreachable' })
   })
 
+  it('a history is whole, however many answers it takes, and events say whether there are more', async () => {
+    const total = 2500
+    const { url, seen } = await serve((s, res) => {
+      const q = new URL(s.url, 'http://x').searchParams
+      const after = Number(q.get('after') ?? 0)
+      const most = Math.min(total, after + Number(q.get('limit') ?? 25))
+      const results = Array.from({ length: most - after }, (_, i) => ({ seq: after + i + 1 }))
+      const more = most < total
+      json(res, 200, { results, hasMore: more, ...(more ? { next: { after: most } } : {}) })
+    })
+    const $ = Headlessly({ url, tenant: 'acme', apiKey: 'hly_sk_1' })
+    const all = await $.Deal.history('deal_a')
+    expect(all.map((e) => e.seq)).toEqual(Array.from({ length: total }, (_, i) => i + 1))
+    expect(seen).toHaveLength(3)
+    expect(await $.Deal.history('deal_a', { limit: 1200 })).toHaveLength(1200)
+    const some = await $.events.find({ after: 0 })
+    expect([some.length, some.hasMore]).toEqual([25, true])
+    const rest = await $.events.find({ after: total - 3 })
+    expect([rest.length, rest.hasMore]).toEqual([3, false])
+  })
+
   it('a stream goes on where it broke, and misses nothing', async () => {
     let n = 0
     const { url, seen } = await serve((_, res) => {

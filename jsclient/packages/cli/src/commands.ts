@@ -93,7 +93,7 @@ export const commands: Record<string, Command> = {
   search: onGateway(
     {
       command: 'search',
-      values: ['filter', 'sort', 'limit'],
+      values: ['filter', 'sort', 'limit', 'cursor'],
       switches: ['json', 'yaml', 'table'],
       most: 1,
     },

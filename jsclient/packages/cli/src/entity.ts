@@ -126,13 +126,9 @@ async function run(
       return answer('GET', path(), { query: texts({ include, fields, asOf }) })
     }
     case 'history': {
-      const query = { after: '0', limit: '999' }
-      const { results } = await client.request<{ results: Record<string, unknown>[] }>({
-        method: 'GET',
-        path: path('/events'),
-        query,
-      })
-      return show(format, () => historyTable(results), results)
+      path() // it needs an id
+      const events = await client.type(name).history(input.id ?? '')
+      return show(format, () => historyTable(events as unknown as Record<string, unknown>[]), events)
     }
     case 'delete':
       return answer('DELETE', path())

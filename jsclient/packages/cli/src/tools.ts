@@ -86,8 +86,18 @@ export async function search(gateway: Resolved, { values, rest, on }: Flags): Pr
   }
   if (values['sort']) args['sort'] = values['sort']
   if (values['limit']) args['limit'] = Number(values['limit'])
-  const answer = (await tool(gateway, 'search', args)) as { results?: Record<string, unknown>[] }
-  show(formatsOf(on), () => entitiesTable(types[type], answer.results ?? []), answer)
+  if (values['cursor']) args['cursor'] = values['cursor']
+  const answer = (await tool(gateway, 'search', args)) as {
+    results?: Record<string, unknown>[]
+    total?: number
+    hasMore?: boolean
+    cursor?: string
+  }
+  const results = answer.results ?? []
+  const more = answer.hasMore
+    ? `${results.length} of ${answer.total}; go on with --cursor ${answer.cursor}\n`
+    : ''
+  show(formatsOf(on), () => entitiesTable(types[type], results) + more, answer)
 }
 
 /** Reads an entity, a Schema, the Status or a Metric, as an agent does. */

@@ -23,14 +23,19 @@ export class Events {
     this.#transport = transport
   }
 
-  /** Events that have happened: newest first, or from `after` on oldest first. */
-  async find(query: EventQuery = {}): Promise<EntityEvent[]> {
-    const answer = await this.#transport.call<{ results: EntityEvent[] }>({
+  /**
+   * Events that have happened: newest first, or from `after` on oldest first; 25 unless `limit` says more (up to 1,000).
+   * `hasMore` says whether the answer ends there: go on with the last one's `seq` as `before`, or as `after`.
+   */
+  async find(query: EventQuery = {}): Promise<EntityEvent[] & { readonly hasMore: boolean }> {
+    const answer = await this.#transport.call<{ results: EntityEvent[]; hasMore?: boolean }>({
       method: 'GET',
       path: 'events',
       query: text(query),
     })
-    return answer.results
+    return Object.defineProperty(answer.results, 'hasMore', {
+      value: answer.hasMore ?? false,
+    }) as EntityEvent[] & { readonly hasMore: boolean }
   }
 
   /**

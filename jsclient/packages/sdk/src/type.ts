@@ -19,6 +19,13 @@ import type { Call } from './transport.js'
 /** How many events the server answers at once. */
 const mostEvents = 999
 
+/** One answer about events. */
+interface EventsAnswer {
+  results: EntityEvent[]
+  hasMore?: boolean
+  next?: { after?: number }
+}
+
 /** What a type needs of its client. */
 export interface Core {
   /** Makes a call. Where making it throws, the promise is rejected. */
@@ -120,14 +127,22 @@ function builtin(core: Core, name: string): EntityType<any, any> {
         headers: condition(options),
         signal: options.signal,
       })),
-    history: async (ref: Ref, options: { limit?: number } = {}) =>
-      (
-        await core.call<{ results: EntityEvent[] }>({
+    history: async (ref: Ref, options: { limit?: number } = {}) => {
+      const most = options.limit ?? Number.POSITIVE_INFINITY
+      const all: EntityEvent[] = []
+      for (let after: number | undefined = 0; after !== undefined; ) {
+        const limit = Math.min(most - all.length, mostEvents)
+        const from: number = after
+        const answer: EventsAnswer = await core.call<EventsAnswer>(() => ({
           method: 'GET',
           path: path(ref, '/events'),
-          query: { after: '0', limit: String(options.limit ?? mostEvents) },
-        })
-      ).results,
+          query: { after: String(from), limit: String(limit) },
+        }))
+        all.push(...answer.results)
+        after = answer.hasMore && all.length < most ? answer.next?.after : undefined
+      }
+      return all
+    },
   }
 }
 
