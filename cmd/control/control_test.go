@@ -153,6 +153,16 @@ func start(t testing.TB) *plane {
 			_, err := io.WriteString(w, tenant+":"+q.SQL)
 			return err
 		},
+		Live: func(ctx context.Context, tenant string, f control.LiveFilter, emit func(string, any) error) error {
+			if f.Event == "fault" {
+				return errors.New("the tap is broken")
+			}
+			if err := emit("open", map[string]string{"tenant": tenant}); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return nil
+		},
 		Status: func(_ context.Context, tenant string) (any, error) { return map[string]string{"tenant": tenant}, nil },
 	})
 	srv := httptest.NewServer(h)

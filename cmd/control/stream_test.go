@@ -149,6 +149,10 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	p.secret = key["key"].(string)
 	next, _ := p.sse(t, "/~acme/events/stream")
 	nextWS, _ := p.ws(t, "/~acme/events/ws")
+	nextLive, _ := p.sse(t, "/~acme/events/live")
+	if got := nextLive(); got != "  " {
+		t.Errorf("the live tail: got %q, want its opening", got)
+	}
 	if status, _, raw := p.call(t, admin, "POST", "/~acme/keys/"+key["$id"].(string)+"/revoke", ""); status != 200 {
 		t.Fatalf("revoke: %d %s", status, raw)
 	}
@@ -157,6 +161,12 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	}
 	if got := nextWS(); !strings.Contains(got, "revoked") {
 		t.Errorf("WebSocket: got %q, want a close that says why", got)
+	}
+	if got := nextLive(); got != "end" {
+		t.Errorf("the live tail: got %q, want the end", got)
+	}
+	if status, body, raw := p.call(t, admin, "GET", "/~acme/events/live?event=fault", ""); status != 500 || body["error"] != "internal" {
+		t.Errorf("a tail that cannot be shown: got %d %s", status, raw)
 	}
 }
 
