@@ -82,3 +82,38 @@ func TestAnAccountMayBeQuietForLongerThanStripeKeepsEvents(t *testing.T) {
 		t.Errorf("got %s", e.Doc())
 	}
 }
+
+func TestEveryItemOfASubscriptionCounts(t *testing.T) {
+	a := open(t, 0)
+	a.stripe.Act("POST", "/v1/products", "name=Seat")
+	product := a.stripe.All("products")[0]["id"].(string)
+	cus := a.stripe.Act("POST", "/v1/customers", "name=Ada&invoice_settings[default_payment_method]=pm_card")["id"].(string)
+	subscribe := func() string {
+		form := "customer=" + cus
+		for i := range 15 {
+			price := a.stripe.Act("POST", "/v1/prices", fmt.Sprintf("product=%s&currency=eur&unit_amount=%d&recurring[interval]=month", product, 100+i))["id"]
+			form += fmt.Sprintf("&items[%d][price]=%s", i, price)
+		}
+		return a.stripe.Act("POST", "/v1/subscriptions", form)["id"].(string)
+	}
+	whole := func(how, id string) {
+		t.Helper()
+		items, _ := a.find(t, "Subscription", "stripeSubscriptionId", id).Fields()["items"].([]any)
+		if len(items) != 15 {
+			t.Errorf("%s: got %d items, want 15", how, len(items))
+		}
+	}
+	first := subscribe()
+	a.connect(t, a.args())
+	a.WaitStatus(t, a.id, "Synced")
+	whole("by the first sync", first)
+	a.stripe.Webhooks()
+	second := subscribe()
+	a.deliver(t, a.stripe.Webhooks()...)
+	whole("by a webhook", second)
+	e := a.find(t, "Subscription", "stripeSubscriptionId", second)
+	if _, err := a.Scope.Verb(t.Context(), "Subscription", "pause", e.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	whole("after a change made here", second)
+}

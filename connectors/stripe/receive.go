@@ -186,6 +186,11 @@ func (c *Connector) fetch(ctx context.Context, a *client, typ, key, id string) (
 	if err != nil {
 		return connectors.Change{}, err
 	}
+	if typ == typeSubscription {
+		if raw, err = a.whole(ctx, raw); err != nil {
+			return connectors.Change{}, err
+		}
+	}
 	ch, err := read(raw)
 	ch.At, ch.Fresh = at, true
 	return ch, err

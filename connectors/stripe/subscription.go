@@ -73,6 +73,9 @@ func subscription(raw []byte, live bool) (connectors.Change, error) {
 		f["discounts"] = discounts
 	}
 	subscriptionItems(&s, raw, f, ch.Refs)
+	if s.Items != nil && s.Items.HasMore { // a part of them must not stand for all
+		ch.Fit = func(_, fields map[string]any) { delete(fields, "items") }
+	}
 	if plan := s.Metadata[metaPlan]; plan != "" {
 		f["plan"] = plan
 	}

@@ -169,7 +169,9 @@ func (c *Connector) list(ctx context.Context, a *client, cur *cursor, emit func(
 			}
 			if ok {
 				ch.At, ch.Fresh = at, true
-				changes = append(changes, c.again(a, ch))
+				ch = c.again(a, ch)
+				ch.Stale = ch.Type == typeSubscription && shortened(raw)
+				changes = append(changes, ch)
 			}
 		}
 		if !page.HasMore {

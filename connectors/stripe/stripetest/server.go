@@ -236,6 +236,9 @@ func (s *Server) route(method string, parts []string, form url.Values) (any, err
 	if kind == "account" {
 		return Object{"id": Account, "object": "account"}, nil
 	}
+	if kind == "subscription_items" && method == http.MethodGet {
+		return s.items(form)
+	}
 	if _, ok := kinds()[kind]; !ok {
 		return nil, &fault{status: 404, typ: "invalid_request_error", message: "Unrecognized request URL: " + kind}
 	}
@@ -344,7 +347,7 @@ func (s *Server) list(kind string, form url.Values) (any, error) {
 
 // expand copies an object with what is expanded in it.
 func (s *Server) expand(o Object, expand []string, prefix string) Object {
-	out := maps.Clone(o)
+	out := shortened(o)
 	delete(out, "seq")
 	for _, e := range expand {
 		path, ok := strings.CutPrefix(e, prefix)

@@ -19,7 +19,7 @@ type webhooks struct{ queue []Delivery }
 // emit records an event of an object as it is now, and queues it for the
 // endpoints that want it.
 func (s *Server) emit(typ string, o Object) {
-	c := maps.Clone(o)
+	c := shortened(o)
 	delete(c, "seq")
 	raw, err := json.Marshal(c)
 	if err != nil {
