@@ -191,6 +191,50 @@ func TestAGroupStandsForItsValues(t *testing.T) {
 	}
 }
 
+func TestAnIncludeThatIsCutSaysSo(t *testing.T) {
+	_, g := acme(t)
+	customer := must(t)(g.Create(t.Context(), "Customer", fields{"name": "Ada", "email": "ada@example.com"}))
+	var ops []graph.Op
+	for range 103 {
+		ops = append(ops, graph.Op{Type: "Subscription", Verb: graph.VerbCreate, Args: fields{"customer": customer.ID}})
+	}
+	results, err := g.Batch(t.Context(), ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]any, 0, len(results))
+	for _, r := range results {
+		all = append(all, r.Entity.ID)
+	}
+	project := must(t)(g.Create(t.Context(), "Project", fields{"name": "P", "slug": "p", "members": all}))
+	for _, row := range []struct {
+		name, id, field string
+		asOf            graph.AsOf
+		shown           int
+		left            any
+	}{
+		{"a back reference", customer.ID, "subscriptions", graph.AsOf{}, 100, 3.0},
+		{"in the past", customer.ID, "subscriptions", graph.AsOf{Seq: results[101].Event.Seq}, 100, 2.0},
+		{"a whole one", customer.ID, "subscriptions", graph.AsOf{Seq: results[99].Event.Seq}, 100, nil},
+		{"a list, of which the ids stay", project.ID, "members", graph.AsOf{}, 103, 3.0},
+	} {
+		typ, _, _ := strings.Cut(row.id, "_")
+		page, err := g.Find(t.Context(), graph.Query{Type: strings.ToUpper(typ[:1]) + typ[1:], Filter: fields{"$id": row.id}, Include: []string{row.field}, AsOf: row.asOf})
+		if err != nil || len(page.Results) != 1 {
+			t.Fatalf("%s: %v, %v", row.name, page, err)
+		}
+		raw, err := page.Results[0].MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := filter(t, string(raw))
+		left, _ := got["$leftOut"].(map[string]any)
+		if list, _ := got[row.field].([]any); len(list) != row.shown || left[row.field] != row.left {
+			t.Errorf("%s: got %d and %v left out, want %d and %v", row.name, len(list), left, row.shown, row.left)
+		}
+	}
+}
+
 func TestReferencesAreIncluded(t *testing.T) {
 	_, g := acme(t)
 	ctx := t.Context()

@@ -7,8 +7,26 @@ import (
 	"strconv"
 )
 
-// maxIncluded bounds the entities that one back reference brings along.
+// maxIncluded bounds the entities that one field brings along.
 const maxIncluded = 100
+
+// leftOut is the field in which an entity tells, by field, how many of the
+// entities that were to be included it does not show: a back reference goes on
+// with a find, and of a list the ids are there.
+const leftOut = "$leftOut"
+
+// without notes that an entity leaves n of a field's entities out.
+func (e *Entity) without(field string, n int64) {
+	if n <= 0 {
+		return
+	}
+	all, _ := e.more[leftOut].(map[string]any)
+	if all == nil {
+		all = map[string]any{}
+		e.more[leftOut] = all
+	}
+	all[field] = n
+}
 
 // include puts referenced entities in place of their ids, one hop. A field that
 // holds no id of a living entity keeps what it has.
@@ -24,7 +42,7 @@ func (sc *Scope) include(ctx context.Context, p *projection, t *Type, tenant int
 			}
 			var err error
 			if f != nil && f.Kind == KindBack {
-				e.more[name], err = sc.referring(ctx, p, f, tenant, e.ID, q.AsOf)
+				err = sc.referring(ctx, p, e, f, tenant, q.AsOf)
 			} else {
 				err = sc.includeOne(ctx, p, e, name, q)
 			}
@@ -71,26 +89,35 @@ func (sc *Scope) includeOne(ctx context.Context, p *projection, e *Entity, name 
 		}
 	}
 	e.more[name] = out
+	e.without(name, int64(len(list)-maxIncluded))
 	return nil
 }
 
-// referring reads the entities whose field f refers to id, newest first.
-func (sc *Scope) referring(ctx context.Context, p *projection, f *Field, tenant int64, id string, asOf AsOf) ([]*Entity, error) {
+// referring includes the entities whose field f refers to e, newest first.
+func (sc *Scope) referring(ctx context.Context, p *projection, e *Entity, f *Field, tenant int64, asOf AsOf) error {
 	t := sc.store.types.byName[f.Ref]
 	c := &compiler{typ: t, past: !asOf.IsZero()}
-	where, err := c.where(map[string]any{f.RefField: id}, 1)
+	where, err := c.where(map[string]any{f.RefField: e.ID}, 1)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	from, args, err := source(ctx, p, t, asOf, tenant)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	where, args = " from "+from+" and "+where, append(args, c.args...)
 	out := []*Entity{}
 	err = p.scan(ctx, func(r *sql.Rows) error {
 		e := sc.store.blank(sc.tenant, t)
 		out = append(out, &e)
 		return r.Scan(&e.ID, &e.Seq, &e.Version, &e.CreatedAt, &e.UpdatedAt, &e.CreatedBy, (*[]byte)(&e.doc))
-	}, "select "+entityColumns(c.past)+" from "+from+" and "+where+" order by created_at desc, "+c.id()+" desc limit "+strconv.Itoa(maxIncluded), append(args, c.args...)...)
-	return out, err
+	}, "select "+entityColumns(c.past)+where+" order by created_at desc, "+c.id()+" desc limit "+strconv.Itoa(maxIncluded), args...)
+	e.more[f.Name] = out
+	if err != nil || len(out) < maxIncluded {
+		return err
+	}
+	var total int64
+	err = p.scan(ctx, func(r *sql.Rows) error { return r.Scan(&total) }, "select count(*)"+where, args...)
+	e.without(f.Name, total-maxIncluded)
+	return err
 }

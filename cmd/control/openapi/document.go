@@ -219,7 +219,7 @@ func parameters() object {
 		"limit":       parameter("limit", "query", "How many; 25 unless given.", number(1, graph.MaxLimit)),
 		"offset":      parameter("offset", "query", "How many to pass over.", number(0, 1_000_000)),
 		"cursor":      parameter("cursor", "query", "From the page before.", str),
-		"include":     parameter("include", "query", "References to put in place of their ids, separated by commas.", str),
+		"include":     parameter("include", "query", "References to put in place of their ids, separated by commas. A field brings at most 100 entities; $leftOut then says how many more there are.", str),
 		"fields":      parameter("fields", "query", "The fields to show, separated by commas.", str),
 		"asOf":        parameter("asOf", "query", "The moment to read.", moment),
 		"withTotal":   parameter("withTotal", "query", "false leaves the count out.", object{"type": "boolean"}),
