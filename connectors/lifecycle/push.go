@@ -74,14 +74,23 @@ func (c *Connections) owner(ctx context.Context, d *graph.Draft) (*graph.Entity,
 			providers = append(providers, k.Provider)
 		}
 	}
-	page, err := sc.Find(ctx, graph.Query{
+	var found []*graph.Entity
+	q := graph.Query{
 		Type: integration, Limit: graph.MaxLimit, NoTotal: true,
 		Filter: map[string]any{"provider": map[string]any{"$in": providers}, "status": map[string]any{"$in": linkedStatuses()}},
-	})
-	if err != nil {
-		return nil, err
 	}
-	found := slices.DeleteFunc(page.Results, func(e *graph.Entity) bool { return c.cfg.Store.Credentials(e.ID) == nil })
+	for more := true; more; {
+		page, err := sc.Find(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Results {
+			if c.cfg.Store.Credentials(e.ID) != nil {
+				found = append(found, e)
+			}
+		}
+		more, q.Cursor = page.HasMore, page.Cursor
+	}
 	named, _ := d.Fields[connectors.FieldIntegration].(string)
 	if d.Current != nil {
 		if named = d.Current.Text(connectors.FieldIntegration); named == "" {

@@ -137,7 +137,7 @@ func (a *agent) status(ctx context.Context) (any, error) {
 	return a.s.cfg.Status(ctx, a.scope.Tenant())
 }
 
-// metricNames bounds the names that an answer about an unknown metric lists.
+// metricNames bounds the names that an answer about metrics lists.
 const metricNames = 50
 
 // metric answers the newest value of a metric by its name, with the ones
@@ -146,35 +146,58 @@ func (a *agent) metric(ctx context.Context, name string, asOf graph.AsOf) (any, 
 	if err := a.permit(sandbox.AccessRead, typeMetric); err != nil {
 		return nil, err
 	}
-	q := graph.Query{Type: typeMetric, AsOf: asOf, Sort: []string{"-$updatedAt"}, Limit: graph.MaxLimit, NoTotal: true}
 	if name != "" {
-		q.Filter, q.Limit = map[string]any{"name": name}, 1
+		page, err := a.scope.Find(ctx, graph.Query{Type: typeMetric, Filter: map[string]any{"name": name}, AsOf: asOf, Sort: []string{"-$updatedAt"}, Limit: 1, NoTotal: true})
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Results) > 0 {
+			return page.Results[0], nil
+		}
 	}
-	page, err := a.scope.Find(ctx, q)
+	names, more, err := a.metrics(ctx, asOf)
 	if err != nil {
 		return nil, err
 	}
-	if name != "" && len(page.Results) > 0 {
-		return page.Results[0], nil
-	}
-	if name != "" {
-		q.Filter, q.Limit = nil, graph.MaxLimit
-		if page, err = a.scope.Find(ctx, q); err != nil {
-			return nil, err
-		}
-	}
-	names := []string{}
-	for _, e := range page.Results {
-		if n := e.Text("name"); !slices.Contains(names, n) && len(names) < metricNames {
-			names = append(names, n)
-		}
-	}
 	if name == "" {
-		return map[string]any{"metrics": names, "next": `fetch {"type":"Metric","id":"…"} gives the newest value; "asOf" an earlier one`}, nil
+		return map[string]any{"metrics": names, "hasMore": more, "next": `fetch {"type":"Metric","id":"…"} gives the newest value; "asOf" an earlier one`}, nil
 	}
 	known := "none is recorded yet: connect a provider such as stripe, or record one with $.Metric.create({ name, value })"
 	if len(names) > 0 {
 		known = "known are " + strings.Join(names, ", ")
+		if more {
+			known += " and more"
+		}
 	}
 	return nil, &graph.Error{Code: graph.CodeNotFound, Type: typeMetric, ID: name, Field: "id", Message: "there is no metric of this name; " + known}
+}
+
+// metrics gives the names that metrics have, those of the newest first: each
+// look passes over the names that are known, however many values they have.
+func (a *agent) metrics(ctx context.Context, asOf graph.AsOf) (names []string, more bool, err error) {
+	names = []string{}
+	known := []any{}
+	for {
+		q := graph.Query{Type: typeMetric, AsOf: asOf, Sort: []string{"-$updatedAt"}, Limit: graph.MaxLimit, NoTotal: true}
+		if len(known) > 0 {
+			q.Filter = map[string]any{"name": map[string]any{"$nin": known}}
+		}
+		page, err := a.scope.Find(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, e := range page.Results {
+			n := e.Text("name")
+			if slices.Contains(names, n) {
+				continue
+			}
+			if len(names) == metricNames {
+				return names, true, nil
+			}
+			names, known = append(names, n), append(known, n)
+		}
+		if !page.HasMore {
+			return names, false, nil
+		}
+	}
 }

@@ -115,6 +115,7 @@ type found struct {
 	Results []*graph.Entity `json:"results"`
 	Total   int64           `json:"total"`
 	HasMore bool            `json:"hasMore"`
+	Next    string          `json:"next,omitempty"` // how to see more
 }
 
 const searchLimit = 25
@@ -125,7 +126,10 @@ func (a *agent) everywhere(ctx context.Context, q graph.Query, text string) (any
 		return nil, &graph.Error{Code: graph.CodeValidation, Field: "type", Message: "type: needed beside query for a filter, sort, cursor, include or fields"}
 	}
 	limit := q.Limit
-	if limit <= 0 || limit > graph.MaxLimit {
+	if limit < 0 || limit > graph.MaxLimit {
+		return nil, &graph.Error{Code: graph.CodeInvalidFilter, Field: "limit", Message: fmt.Sprintf("limit: %d, want 1 to %d", limit, graph.MaxLimit)}
+	}
+	if limit == 0 {
 		limit = searchLimit
 	}
 	out := found{Results: []*graph.Entity{}}
@@ -145,7 +149,9 @@ func (a *agent) everywhere(ctx context.Context, q graph.Query, text string) (any
 		out.Total += page.Total
 		out.Results = append(out.Results, page.Results[:min(len(page.Results), limit-len(out.Results))]...)
 	}
-	out.HasMore = out.Total > int64(len(out.Results))
+	if out.HasMore = out.Total > int64(len(out.Results)); out.HasMore {
+		out.Next = "name a type beside query: its pages have a cursor"
+	}
 	return out, nil
 }
 
