@@ -150,11 +150,15 @@ func (c *Connector) all(ctx context.Context, client *gh.Client, l *connectors.Li
 		}
 		owner, name, _ := strings.Cut(named[at], "/")
 		r, _, err := client.Repositories.Get(ctx, owner, name)
-		if err != nil {
-			return nil, nil, 0, explain(l, "token", err)
-		}
 		if page < len(named) {
 			next = page + 1
+		}
+		if gone(err) { // the others go on
+			missing := fmt.Errorf("GitHub shows no repository %s to this credential any more; connect again with the repositories that there are", named[at])
+			return nil, []error{&headlessly.Permanent{Status: http.StatusNotFound, Err: missing}}, next, nil
+		}
+		if err != nil {
+			return nil, nil, 0, explain(l, "token", err)
 		}
 		return []*gh.Repository{r}, nil, next, nil
 	}

@@ -308,9 +308,26 @@ func TestLostWebhooksAreRecovered(t *testing.T) {
 			}
 		}
 	})
+	r.hub.Delivered(r.repo, 2500) // many came since then
 	r.sync()
 	connectortest.WaitFor(t, "the deletion is delivered again", func() bool { return len(r.find("Comment", fields{"githubId": gone.Text("githubId")})) == 0 })
 	r.agree()
+}
+
+func TestARepositoryThatIsGoneCostsNoOther(t *testing.T) {
+	r := start(t)
+	other := r.hub.AddRepo("acme", "site")
+	r.connected(fields{"repos": []any{"acme/site", "acme/shop"}})
+	r.hub.RemoveRepo(other)
+	r.hub.Set(func(f *githubtest.Faults) { f.Losing = 1 })
+	r.hub.Change(func(c *githubtest.Changing) { c.Open(r.repo, &githubtest.Issue{Title: "behind it", User: "ada"}) })
+	r.Clock.Advance(10 * time.Minute)
+	r.sync()
+	connectortest.WaitFor(t, "the other repository's issue", func() bool { return len(r.find("Issue", fields{"title": "behind it"})) == 1 })
+	e := r.WaitStatus(t, r.id, "Synced")
+	if !strings.Contains(e.Text("error"), "acme/site") {
+		t.Errorf("got %s, want an error that names the repository", e.Doc())
+	}
 }
 
 func TestAnIssueWhoseAnswerWasLostIsOpenedOnce(t *testing.T) {

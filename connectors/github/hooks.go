@@ -223,7 +223,7 @@ func redeliver(ctx context.Context, client *gh.Client, l *connectors.Link, full 
 	done := map[string]bool{}
 	failed := map[string]int64{}
 	var order []string
-	for range 20 { // GitHub keeps three days
+	for { // GitHub keeps three days
 		list, res, err := client.Repositories.ListHookDeliveries(ctx, owner, name, hook, opts)
 		if gone(err) {
 			return nil
@@ -244,9 +244,10 @@ func redeliver(ctx context.Context, client *gh.Client, l *connectors.Link, full 
 				failed[d.GetGUID()] = d.GetID()
 			}
 		}
-		if opts.Cursor = res.Cursor; old || opts.Cursor == "" {
+		if old || res.Cursor == "" || res.Cursor == opts.Cursor {
 			break
 		}
+		opts.Cursor = res.Cursor
 	}
 	slices.Reverse(order) // oldest first
 	for _, guid := range order {

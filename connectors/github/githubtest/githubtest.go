@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -157,6 +158,25 @@ func (g *GitHub) AddRepo(owner, name string) *Repo {
 	r := &Repo{ID: g.id(), Owner: owner, Name: name, updated: g.now()}
 	g.repos = append(g.repos, r)
 	return r
+}
+
+// RemoveRepo takes a repository away, as if it was deleted or hidden.
+func (g *GitHub) RemoveRepo(r *Repo) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.repos = slices.DeleteFunc(slices.Clone(g.repos), func(other *Repo) bool { return other == r })
+}
+
+// Delivered adds n attempts that succeeded to what a repository's webhooks have
+// tried.
+func (g *GitHub) Delivered(r *Repo, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, h := range r.Hooks {
+		for range n {
+			h.Deliveries = append(h.Deliveries, &Delivery{ID: g.id(), GUID: fmt.Sprintf("guid-%d", g.id()), Event: "issues", Action: "edited", At: g.now(), Status: http.StatusOK})
+		}
+	}
 }
 
 // Change does something as a user of GitHub would, under its lock; then the

@@ -135,7 +135,16 @@ func (g *GitHub) hookRoutes(repo repoRoute) {
 		for _, d := range slices.Backward(h.Deliveries) {
 			list = append(list, map[string]any{"id": d.ID, "guid": d.GUID, "delivered_at": d.At.Format(time.RFC3339), "redelivery": d.Redelivery, "status_code": d.Status, "event": d.Event, "action": d.Action})
 		}
-		answer(w, 200, list[:min(len(list), 100)])
+		from, err := strconv.Atoi(r.URL.Query().Get("cursor"))
+		if err != nil {
+			from = 0
+		}
+		from = min(max(from, 0), len(list))
+		to := min(from+100, len(list))
+		if to < len(list) {
+			w.Header().Set("Link", fmt.Sprintf(`<http://%s%s?per_page=100&cursor=%d>; rel="next"`, r.Host, r.URL.Path, to))
+		}
+		answer(w, 200, list[from:to])
 	}))
 	repo("POST /hooks/{id}/deliveries/{delivery}/attempts", admin(func(w http.ResponseWriter, r *http.Request, at *Repo) {
 		_, h := find(w, r, at)
