@@ -49,6 +49,14 @@ type LogReader interface {
 	Commit(ctx context.Context, reader string, seq uint64) error
 }
 
+// RangeReader is a log that can be read up to a place, too.
+type RangeReader interface {
+	LogReader
+	// ReadTo is Read that ends behind frame to instead of waiting for more, also
+	// where it or all that is left before it was trimmed, even meanwhile.
+	ReadTo(ctx context.Context, from, to uint64) iter.Seq2[Frame, error]
+}
+
 // Parked stores what a destination refused or could not take, durably and
 // apart from the log. Safe for concurrent use.
 type Parked interface {

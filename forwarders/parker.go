@@ -50,11 +50,20 @@ func (p *parker) put(f finish) {
 	p.cond.Broadcast()
 }
 
-// wait blocks while the disk is far behind.
-func (p *parker) wait() {
+// wait blocks while the disk is far behind, until ctx is done: a disk that takes
+// nothing more must not keep the router from its end.
+func (p *parker) wait(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.list) > maxParking && !p.stop {
+	if len(p.list) <= maxParking {
+		return
+	}
+	defer context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.cond.Broadcast()
+	})()
+	for len(p.list) > maxParking && !p.stop && ctx.Err() == nil {
 		p.cond.Wait()
 	}
 }

@@ -35,6 +35,9 @@ type Replayed struct {
 	// Parked is the parked item it is, nil for an event of the log or lake. It
 	// is taken off the disk once delivered.
 	Parked *headlessly.ParkedItem
+	// Missing counts frames that the source should have and does not: Event is
+	// nil then.
+	Missing int64
 }
 
 // Replay says which events are sent again, and how.
@@ -72,6 +75,9 @@ type ReplayReport struct {
 	Refused   int64 `json:"refused"` // by the destination, for good
 	Parked    int64 `json:"parked"`  // not taken for now; retried on schedule
 	Unknown   int64 `json:"unknown"` // may have arrived
+	// Missing are frames of the log that were damaged, or trimmed before they
+	// were read: their events may still be in the lake.
+	Missing int64 `json:"missing,omitempty"`
 	// Position is the place in the log up to which every event is done: where
 	// a replay that was interrupted can go on.
 	Position int64 `json:"position"`
@@ -154,6 +160,12 @@ func (x *replaying) all(ctx context.Context, from iter.Seq2[Replayed, error]) er
 }
 
 func (x *replaying) one(ctx context.Context, it Replayed) error {
+	if it.Missing > 0 {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.report.Missing += it.Missing
+		return nil
+	}
 	e := it.Event
 	if x.p.After > 0 && e.LogSeq <= x.p.After {
 		return nil

@@ -41,7 +41,7 @@ func TestReplayFromTheLog(t *testing.T) {
 					p.Tenant = "acme"
 				}
 				p.Destination = "a"
-				got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, p.After), p)
+				got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, p.After, 0), p)
 				if err != nil || got != row.want {
 					t.Errorf("got %+v, %v\nwant %+v", got, err, row.want)
 				}
@@ -99,7 +99,7 @@ func TestAReplayThatIsRefusedLeavesNoDeadLetters(t *testing.T) {
 		b.events(10)
 		r, stop := start(t, b.cfg)
 		time.Sleep(time.Second)
-		got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), forwarders.Replay{Tenant: "acme", Destination: "a"})
+		got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0, 0), forwarders.Replay{Tenant: "acme", Destination: "a"})
 		s := r.Stats()[key("a")]
 		if err != nil || got.Refused != 10 || s.SkippedBy[forwarders.SkipReplay] != 10 || len(b.parked.All()) != 0 {
 			t.Errorf("got %+v, %v, %+v", got, err, s)
@@ -126,13 +126,13 @@ func TestAnInterruptedReplayGoesOnWhereItStopped(t *testing.T) {
 		replaying.Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		p := forwarders.Replay{Tenant: "acme", Destination: "a", PerSecond: 20}
-		first, err := r.Replay(ctx, forwarders.FromLog(ctx, b.log, 0), p)
+		first, err := r.Replay(ctx, forwarders.FromLog(ctx, b.log, 0, 0), p)
 		cancel()
 		if err == nil || first.Delivered == 0 || first.Delivered >= 200 {
 			t.Fatalf("the test interrupts too early or too late: %+v, %v", first, err)
 		}
 		p.After, p.PerSecond = first.Position, 0
-		second, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, p.After), p)
+		second, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, p.After, 0), p)
 		if err != nil || first.Delivered+second.Delivered != 200 {
 			t.Errorf("first %+v, second %+v, %v", first, second, err)
 		}
@@ -159,25 +159,25 @@ func TestOnlyOneReplayToADestinationAtATime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := idle.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p); !errors.Is(err, forwarders.ErrNotRunning) {
+		if _, err := idle.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0, 0), p); !errors.Is(err, forwarders.ErrNotRunning) {
 			t.Errorf("without Run: %v", err)
 		}
 		r, stop := start(t, b.cfg)
 		time.Sleep(time.Second)
 		done := make(chan error, 1)
 		go func() {
-			_, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p)
+			_, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0, 0), p)
 			done <- err
 		}()
 		time.Sleep(time.Second)
-		if _, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p); !errors.Is(err, forwarders.ErrReplaying) {
+		if _, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0, 0), p); !errors.Is(err, forwarders.ErrReplaying) {
 			t.Errorf("a second one: %v", err)
 		}
 		if err := <-done; err != nil {
 			t.Errorf("the first one: %v", err)
 		}
 		p.Destination = "nowhere"
-		if _, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0), p); err == nil {
+		if _, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, 0, 0), p); err == nil {
 			t.Error("an unknown destination was taken")
 		}
 		stop()
@@ -237,6 +237,68 @@ func TestATraceSaysWhereAnEventWent(t *testing.T) {
 	})
 }
 
+func TestAReplayEndsAndSaysWhatTheLogLacks(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		lack          func(*forwardertest.Log)
+		after         int64
+		read, missing int64
+	}{
+		{"nothing", func(*forwardertest.Log) {}, 0, 100, 0},
+		{"the newest frame is damaged", func(l *forwardertest.Log) { l.Damage(10, &headlessly.CorruptError{Seq: 10}) }, 0, 90, 1},
+		{"the newest frame is missing", func(l *forwardertest.Log) { l.Damage(10, &headlessly.GapError{From: 10, To: 10}) }, 0, 90, 1},
+		{"a frame in the middle is damaged", func(l *forwardertest.Log) { l.Damage(5, &headlessly.CorruptError{Seq: 5}) }, 0, 90, 1},
+		{"the oldest frames were trimmed before", func(l *forwardertest.Log) { l.Trim(3) }, 0, 70, 0},
+		{"all frames were trimmed before", func(l *forwardertest.Log) { l.Trim(10) }, 0, 0, 0},
+		{"frames behind the place were trimmed", func(l *forwardertest.Log) { l.Trim(6) }, headlessly.LogSeq(4, 0) - 1, 40, 3},
+		{"all frames behind the place were trimmed", func(l *forwardertest.Log) { l.Trim(10) }, headlessly.LogSeq(4, 0) - 1, 0, 7},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake("a", nil)
+				b := newBench(t, f)
+				b.events(100)
+				r, stop := start(t, b.cfg)
+				time.Sleep(time.Second)
+				row.lack(b.log)
+				got, err := r.Replay(t.Context(), forwarders.FromLog(t.Context(), b.log, row.after, 0), forwarders.Replay{Tenant: "acme", Destination: "a"})
+				if err != nil || got.Read != row.read || got.Delivered != row.read || got.Missing != row.missing {
+					t.Errorf("got %+v, %v, want %d read and %d missing", got, err, row.read, row.missing)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// A slow replay and a short retention: what is trimmed before it is reached is
+// said, not passed over.
+func TestWhatIsTrimmedDuringAReplayIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("a", nil)
+		b := newBench(t, f)
+		b.events(100)
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Second)
+		read := 0
+		from := func(yield func(forwarders.Replayed, error) bool) {
+			for it, err := range forwarders.FromLog(t.Context(), b.log, 0, 0) {
+				if read++; read == 25 { // in the third frame
+					b.log.Trim(8)
+				}
+				if !yield(it, err) {
+					return
+				}
+			}
+		}
+		got, err := r.Replay(t.Context(), from, forwarders.Replay{Tenant: "acme", Destination: "a"})
+		if err != nil || got.Read != 50 || got.Missing != 5 {
+			t.Errorf("got %+v, %v, want 50 read and 5 missing", got, err)
+		}
+		stop()
+	})
+}
+
 func TestSeekFindsTheFirstFrameOfATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := forwardertest.NewLog(headlessly.SystemClock)
@@ -260,6 +322,14 @@ func TestSeekFindsTheFirstFrameOfATime(t *testing.T) {
 			if err != nil || got != row.want {
 				t.Errorf("%s: got %d, %v, want %d", row.name, got, err, row.want)
 			}
+		}
+		log.Damage(50, &headlessly.CorruptError{Seq: 50})
+		if got, err := forwarders.SeekLog(t.Context(), log, begin.Add(49*time.Minute)); got != 50 || err != nil {
+			t.Errorf("with a damaged end: got %d, %v, want 50", got, err)
+		}
+		log.Trim(50)
+		if got, err := forwarders.SeekLog(t.Context(), log, begin); got != 1 || err != nil {
+			t.Errorf("a log that was trimmed whole: got %d, %v, want 1", got, err)
 		}
 		empty := forwardertest.NewLog(headlessly.SystemClock)
 		if got, err := forwarders.SeekLog(t.Context(), empty, begin); got != 1 || err != nil {

@@ -257,7 +257,7 @@ func (r *Router) hand(ctx context.Context, g group, behind bool) {
 		r.finish(finish{lane: g.lane, job: j, to: parked, reason: no.reason, notUntil: no.until})
 	}
 	if len(rest) > 0 {
-		r.parker.wait()
+		r.parker.wait(ctx)
 	}
 }
 

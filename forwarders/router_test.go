@@ -339,6 +339,46 @@ func TestAFullDiskHoldsTheCursor(t *testing.T) {
 	})
 }
 
+// More waits for the disk than the reader lets wait, and the disk takes nothing
+// any more: the router must still end, and what it could not park comes again.
+func TestADiskThatTakesNothingDoesNotKeepTheRouterFromItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full, up atomic.Bool
+		full.Store(true)
+		f := newFake("a", func(context.Context, forwarders.Item) error {
+			if up.Load() {
+				return nil
+			}
+			return errDown
+		})
+		b := newBench(t, f)
+		b.parked.Fail = func() error {
+			if full.Load() {
+				return errors.New("no space left")
+			}
+			return nil
+		}
+		b.events(20_000)
+		_, stop := start(t, b.cfg)
+		time.Sleep(time.Minute)
+		before := headlessly.SystemClock()
+		stop()
+		if took := headlessly.SystemClock().Sub(before); took > time.Minute {
+			t.Errorf("the stop took %s", took)
+		}
+		full.Store(false)
+		up.Store(true)
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := f.delivered(); got != 20_000 {
+			t.Errorf("%d of 20000 delivered after the restart", got)
+		}
+		conserved(t, r, b.parked)
+		stop()
+	})
+}
+
 func TestIdleLanesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake("a", nil)

@@ -138,6 +138,9 @@ func printReplay(w io.Writer, j replays.Job) error {
 			}
 		}
 	}
+	if r.Missing > 0 {
+		line += fmt.Sprintf("\n%d frames of the log were damaged, or trimmed before they were read; what they held may be in the lakehouse: replay it with --from lake", r.Missing)
+	}
 	if _, err := fmt.Fprintln(w, line); err != nil {
 		return err
 	}

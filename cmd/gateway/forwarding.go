@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -31,7 +30,8 @@ const (
 	fromDead = "dead" // what the destination refused or may have
 )
 
-// logSlack is how much later than its receipt an event may be in the log.
+// logSlack is how much later than its receipt an event may be in the log, or
+// earlier by the log's clock, which may be another machine's.
 const logSlack = time.Minute
 
 // forwarding answers the control plane's questions about deliveries.
@@ -85,7 +85,7 @@ func (f *forwarding) fromLog(ctx context.Context, r replays.Request, after int64
 	}
 	first := uint64(1)
 	if !r.Since.IsZero() {
-		if first, err = forwarders.SeekLog(ctx, f.log, r.Since); err != nil {
+		if first, err = forwarders.SeekLog(ctx, f.log, r.Since.Add(-logSlack)); err != nil {
 			return replays.Stream{}, err
 		}
 	}
@@ -95,9 +95,11 @@ func (f *forwarding) fromLog(ctx context.Context, r replays.Request, after int64
 			return replays.Stream{}, err
 		}
 	}
-	after = max(after, headlessly.LogSeq(first, 0)-1)
+	if first > 1 {
+		after = max(after, headlessly.LogSeq(first, 0)-1)
+	}
 	return replays.Stream{
-		Events: until(forwarders.FromLog(ctx, f.log, after), headlessly.LogSeq(min(end, last), headlessly.MaxFrameRecords-1)),
+		Events: forwarders.FromLog(ctx, f.log, after, min(end, last)),
 		Share: func(position int64) float64 {
 			at, _ := headlessly.SplitLogSeq(position)
 			if at < first || end < first {
@@ -106,17 +108,6 @@ func (f *forwarding) fromLog(ctx context.Context, r replays.Request, after int64
 			return min(1, float64(at-first+1)/float64(end-first+1))
 		},
 	}, nil
-}
-
-// until ends a stream in the log's order behind a place.
-func until(events iter.Seq2[forwarders.Replayed, error], last int64) iter.Seq2[forwarders.Replayed, error] {
-	return func(yield func(forwarders.Replayed, error) bool) {
-		for it, err := range events {
-			if err == nil && it.Event.LogSeq > last || !yield(it, err) {
-				return
-			}
-		}
-	}
 }
 
 // fromLake gives the stored events, the oldest days first.

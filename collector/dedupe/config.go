@@ -20,7 +20,7 @@ type Config struct {
 	// Dir is the index's own folder; it is made if missing.
 	Dir string
 	// Log is read from the index's cursor by Open.
-	Log headlessly.LogReader
+	Log headlessly.RangeReader
 	// Window is how long an id is remembered.
 	Window time.Duration
 	// MaxKeys is how many ids gather in memory before they are written; twice
@@ -41,7 +41,7 @@ type Config struct {
 }
 
 // Default is an index in dir over log.
-func Default(dir string, log headlessly.LogReader) Config {
+func Default(dir string, log headlessly.RangeReader) Config {
 	return Config{
 		Dir: dir, Log: log,
 		Window:         24 * time.Hour,

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -375,6 +376,42 @@ func TestALogThatBeganAnewIsReadFromItsStart(t *testing.T) {
 	if got := f.send(t, "acme", id); len(got) != 0 {
 		t.Error("an id of the new log is taken for new")
 	}
+}
+
+// A disk, or a cluster between leaders, may stand still for long: what it has not
+// brought yet is waited for and not taken for trimmed.
+func TestASlowLogIsReadToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t)
+		var ids []string
+		for range 5 {
+			ids = append(ids, newID())
+			f.send(t, "acme", ids[len(ids)-1])
+		}
+		closeIt(t, f)
+		wipe(t, f.cfg.Dir)
+		f.log.slow = func(uint64) { time.Sleep(20 * time.Second) }
+		f.reopen(t)
+		if fresh := f.send(t, "acme", ids...); len(fresh) > 0 {
+			t.Errorf("%d of 5 ids are new again", len(fresh))
+		}
+	})
+}
+
+func TestALogThatWasTrimmedToItsEndHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t)
+		f.send(t, "acme", newID())
+		f.send(t, "acme", newID())
+		f.log.trimmed = 2
+		closeIt(t, f)
+		wipe(t, f.cfg.Dir)
+		before := headlessly.SystemClock()
+		f.reopen(t)
+		if took := headlessly.SystemClock().Sub(before); took > 0 {
+			t.Errorf("the index waited %s for frames that never come", took)
+		}
+	})
 }
 
 func TestConfigReportsEveryFault(t *testing.T) {

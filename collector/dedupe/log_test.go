@@ -18,6 +18,7 @@ type memoryLog struct {
 	trimmed   uint64
 	committed uint64
 	err       error
+	slow      func(seq uint64) // called before a frame is read, nil for nothing
 	now       func() time.Time
 	more      chan struct{}
 }
@@ -58,6 +59,13 @@ func (l *memoryLog) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.
 			}
 			l.mu.Unlock()
 			if have {
+				if l.slow != nil {
+					l.slow(f.Seq)
+				}
+				if ctx.Err() != nil {
+					yield(headlessly.Frame{}, ctx.Err())
+					return
+				}
 				if !yield(f, nil) {
 					return
 				}
@@ -68,6 +76,22 @@ func (l *memoryLog) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.
 			case <-more:
 			case <-ctx.Done():
 				yield(headlessly.Frame{}, ctx.Err())
+				return
+			}
+		}
+	}
+}
+
+func (l *memoryLog) ReadTo(ctx context.Context, from, to uint64) iter.Seq2[headlessly.Frame, error] {
+	return func(yield func(headlessly.Frame, error) bool) {
+		l.mu.Lock()
+		trimmed := l.trimmed
+		l.mu.Unlock()
+		if max(from, trimmed+1) > to {
+			return
+		}
+		for f, err := range l.Read(ctx, from) {
+			if !yield(f, err) || f.Seq >= to {
 				return
 			}
 		}

@@ -10,10 +10,6 @@ import (
 	"github.com/headlessly/headlessly"
 )
 
-// readIdle is how long the log may be silent before its end while it is read
-// again: frames that were trimmed never come.
-const readIdle = 5 * time.Second
-
 // catchUp takes the ids of the log behind the cursor into memory.
 func (x *Index) catchUp(ctx context.Context) error {
 	last, err := x.cfg.Log.Last(ctx)
@@ -37,19 +33,14 @@ func (x *Index) catchUp(ctx context.Context) error {
 
 // scan reads the frames from to last and puts the ids of each into the
 // generation that into gives for it.
-func (x *Index) scan(parent context.Context, from, last uint64, into func() (*generation, error)) error {
+func (x *Index) scan(ctx context.Context, from, last uint64, into func() (*generation, error)) error {
 	if from > last {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
-	idle := time.AfterFunc(readIdle, cancel)
-	defer idle.Stop()
 	oldest := x.cfg.Clock().Add(-x.cfg.Window)
 	var b Batch
 	var tenant string
-	for frame, err := range x.cfg.Log.Read(ctx, from) {
-		idle.Reset(readIdle)
+	for frame, err := range x.cfg.Log.ReadTo(ctx, from, last) {
 		var gap *headlessly.GapError
 		var corrupt *headlessly.CorruptError
 		seq := frame.Seq
@@ -58,8 +49,6 @@ func (x *Index) scan(parent context.Context, from, last uint64, into func() (*ge
 			seq = gap.To
 		case errors.As(err, &corrupt):
 			seq = corrupt.Seq
-		case err != nil && ctx.Err() != nil:
-			return parent.Err() // nil after a silence: the rest was trimmed
 		case err != nil:
 			return err
 		case frame.Time.After(oldest):
@@ -84,11 +73,12 @@ func (x *Index) scan(parent context.Context, from, last uint64, into func() (*ge
 			}
 		}
 		x.advance(min(seq, last))
-		if seq >= last {
-			return nil
-		}
 	}
-	return parent.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	x.advance(last) // what is left before it was trimmed
+	return nil
 }
 
 func (x *Index) put(g *generation, k *key) {

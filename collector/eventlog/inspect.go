@@ -51,7 +51,7 @@ func (l *Log) Export(ctx context.Context, from, to uint64, each func(headlessly.
 		return nil
 	}
 	var faults []error
-	for f, err := range l.Read(ctx, from) {
+	for f, err := range l.ReadTo(ctx, from, to) {
 		seq := f.Seq
 		var gap *headlessly.GapError
 		var corrupt *headlessly.CorruptError
@@ -65,8 +65,6 @@ func (l *Log) Export(ctx context.Context, from, to uint64, each func(headlessly.
 		}
 		if err != nil {
 			faults = append(faults, err)
-		} else if seq > to {
-			break // the frames up to it were trimmed meanwhile
 		} else if err := each(f); err != nil {
 			return fmt.Errorf("export log frame %d: %w", seq, err)
 		}

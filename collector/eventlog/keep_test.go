@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -16,6 +17,54 @@ func TestServerThatDoesNotSyncIsRefused(t *testing.T) {
 	_, err := eventlog.Open(t.Context(), eventlog.WithSyncOff(testConfig(t.TempDir())))
 	if err == nil || !strings.Contains(err.Error(), "does not sync each write") {
 		t.Errorf("got %v, want that the server does not sync", err)
+	}
+}
+
+// Who reads up to a place ends there, whatever is trimmed.
+func TestARangeOfALogThatWasTrimmedEnds(t *testing.T) {
+	l := open(t, testConfig(t.TempDir()))
+	for i := range 10 {
+		mustAppend(t, l, event("%d", i))
+	}
+	for _, row := range []struct {
+		name        string
+		trim        uint64
+		from, to    uint64
+		first, last uint64
+	}{
+		{"the whole range is there", 0, 2, 8, 2, 8},
+		{"the newest frames are asked for", 0, 9, 10, 9, 10},
+		{"its beginning was trimmed", 4, 2, 8, 5, 8},
+		{"all of it was trimmed", 8, 2, 8, 0, 0},
+		{"the whole log was trimmed", 10, 1, 10, 0, 0},
+	} {
+		if err := l.Commit(t.Context(), "lake", max(row.trim, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Trim(t.Context(), row.trim); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var seqs []uint64
+		for f, err := range l.ReadTo(ctx, row.from, row.to) {
+			if err != nil {
+				t.Errorf("%s: %v", row.name, err)
+				break
+			}
+			seqs = append(seqs, f.Seq)
+		}
+		var first, last uint64
+		if len(seqs) > 0 {
+			first, last = seqs[0], seqs[len(seqs)-1]
+		}
+		if first != row.first || last != row.last || last > 0 && uint64(len(seqs)) != last-first+1 {
+			t.Errorf("%s: got %v, want %d to %d", row.name, seqs, row.first, row.last)
+		}
+		exported := 0
+		if err := l.Export(ctx, row.from, row.to, func(headlessly.Frame) error { exported++; return nil }); err != nil || exported != len(seqs) {
+			t.Errorf("%s: exported %d frames, %v, want %d", row.name, exported, err, len(seqs))
+		}
+		cancel()
 	}
 }
 

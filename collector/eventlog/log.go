@@ -65,9 +65,9 @@ type Log struct {
 
 // The log is what its readers and writers know it as.
 var (
-	_ headlessly.Appender  = (*Log)(nil)
-	_ headlessly.LogReader = (*Log)(nil)
-	_ headlessly.Parked    = (*Log)(nil)
+	_ headlessly.Appender    = (*Log)(nil)
+	_ headlessly.RangeReader = (*Log)(nil)
+	_ headlessly.Parked      = (*Log)(nil)
 )
 
 // Open starts the log and returns once it accepts writes. ctx bounds the start

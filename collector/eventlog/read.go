@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"strconv"
 	"time"
 
@@ -43,6 +44,15 @@ const (
 // direct gets, so a reader costs the server nothing while it is idle. Frames
 // that were trimmed are passed over.
 func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame, error] {
+	return l.readTo(ctx, from, math.MaxUint64)
+}
+
+// ReadTo implements [headlessly.RangeReader].
+func (l *Log) ReadTo(ctx context.Context, from, to uint64) iter.Seq2[headlessly.Frame, error] {
+	return l.readTo(ctx, from, to)
+}
+
+func (l *Log) readTo(ctx context.Context, from, to uint64) iter.Seq2[headlessly.Frame, error] {
 	return func(yield func(headlessly.Frame, error) bool) {
 		ctx, cancel := l.bound(ctx)
 		defer cancel()
@@ -52,7 +62,7 @@ func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame,
 			return
 		}
 		defer b.close()
-		r := reader{log: l, batch: b, next: max(from, 1), yield: yield}
+		r := reader{log: l, batch: b, next: max(from, 1), to: to, yield: yield}
 		if err := r.run(ctx); !errors.Is(err, errStopped) {
 			yield(headlessly.Frame{}, fmt.Errorf("read log from %d: %w", r.next, err))
 		}
@@ -74,6 +84,7 @@ type reader struct {
 	log   *Log
 	batch *batch
 	next  uint64 // the sequence to be yielded next
+	to    uint64 // and the last one
 	tries int    // how often next was asked for in vain
 	yield func(headlessly.Frame, error) bool
 }
@@ -97,6 +108,9 @@ func (r *reader) run(ctx context.Context) error {
 // step yields a batch, or waits for frames.
 func (r *reader) step(ctx context.Context) error {
 	news := r.log.news.wait()
+	if max(r.next, r.log.trimmed.Load()+1) > r.to {
+		return errStopped
+	}
 	if r.next > r.log.last.Load() {
 		return r.log.await(ctx, news, r.next)
 	}
@@ -129,6 +143,9 @@ func (r *reader) frame(ctx context.Context, m stored) error {
 		if err := r.gap(ctx, m.seq-1); err != nil {
 			return err
 		}
+	}
+	if m.seq > r.to {
+		return errStopped
 	}
 	return r.decoded(m)
 }

@@ -2,6 +2,7 @@ package forwardertest
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sort"
 	"sync"
@@ -16,13 +17,15 @@ type Log struct {
 
 	mu        sync.Mutex
 	frames    []headlessly.Frame
+	trimmed   uint64
+	damaged   map[uint64]error
 	committed map[string]uint64
 	news      chan struct{}
 }
 
 // NewLog makes an empty log.
 func NewLog(clock headlessly.Clock) *Log {
-	return &Log{Clock: clock, committed: map[string]uint64{}, news: make(chan struct{})}
+	return &Log{Clock: clock, committed: map[string]uint64{}, damaged: map[uint64]error{}, news: make(chan struct{})}
 }
 
 // Events appends events as one frame.
@@ -54,14 +57,18 @@ func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame,
 			l.mu.Lock()
 			news := l.news
 			var f headlessly.Frame
+			var err error
+			from = max(from, l.trimmed+1)
 			ok := from <= uint64(len(l.frames))
 			if ok {
-				f = l.frames[from-1]
+				if f, err = l.frames[from-1], l.damaged[from]; err != nil {
+					f = headlessly.Frame{}
+				}
 			}
 			l.mu.Unlock()
 			if ok {
 				from++
-				if !yield(f, nil) {
+				if !yield(f, err) {
 					return
 				}
 				continue
@@ -73,6 +80,48 @@ func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[headlessly.Frame,
 			}
 		}
 	}
+}
+
+// ReadTo implements headlessly.RangeReader.
+func (l *Log) ReadTo(ctx context.Context, from, to uint64) iter.Seq2[headlessly.Frame, error] {
+	return func(yield func(headlessly.Frame, error) bool) {
+		l.mu.Lock()
+		end := min(to, uint64(len(l.frames)))
+		gone := l.trimmed >= end
+		l.mu.Unlock()
+		if gone || from > end {
+			return
+		}
+		for f, err := range l.Read(ctx, from) {
+			if err == nil && f.Seq > end || !yield(f, err) {
+				return
+			}
+			var gap *headlessly.GapError
+			var corrupt *headlessly.CorruptError
+			if errors.As(err, &gap) {
+				f.Seq = gap.To
+			} else if errors.As(err, &corrupt) {
+				f.Seq = corrupt.Seq
+			}
+			if f.Seq >= end {
+				return
+			}
+		}
+	}
+}
+
+// Trim removes the frames up to seq.
+func (l *Log) Trim(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trimmed = max(l.trimmed, seq)
+}
+
+// Damage has reads give err in place of frame seq.
+func (l *Log) Damage(seq uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.damaged[seq] = err
 }
 
 // Last implements headlessly.LogReader.

@@ -51,7 +51,7 @@ type Job struct {
 func plus(a, b forwarders.ReplayReport) forwarders.ReplayReport {
 	return forwarders.ReplayReport{
 		Read: a.Read + b.Read, Filtered: a.Filtered + b.Filtered, Skipped: a.Skipped + b.Skipped, Matched: a.Matched + b.Matched,
-		Delivered: a.Delivered + b.Delivered, Refused: a.Refused + b.Refused, Parked: a.Parked + b.Parked, Unknown: a.Unknown + b.Unknown,
+		Delivered: a.Delivered + b.Delivered, Refused: a.Refused + b.Refused, Parked: a.Parked + b.Parked, Unknown: a.Unknown + b.Unknown, Missing: a.Missing + b.Missing,
 		Position: max(a.Position, b.Position),
 	}
 }

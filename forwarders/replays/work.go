@@ -147,7 +147,7 @@ func (p *part) settled(seq int64) {
 func (p *part) left(events iter.Seq2[forwarders.Replayed, error]) iter.Seq2[forwarders.Replayed, error] {
 	return func(yield func(forwarders.Replayed, error) bool) {
 		for it, err := range events {
-			if err == nil {
+			if err == nil && it.Event != nil {
 				p.mu.Lock()
 				done := it.Event.LogSeq > 0 && p.done.Contains(uint64(it.Event.LogSeq)) //nolint:gosec // as above
 				p.mu.Unlock()
