@@ -68,14 +68,14 @@ type Parked interface {
 	// Remove forgets the items with these ids; an id that is gone is no error.
 	Remove(ctx context.Context, ids ...uint64) error
 	// Count tells how many items are parked, by tenant, destination and
-	// whether they are dead.
+	// whether they are dead or their outcome is unknown.
 	Count(ctx context.Context) (map[ParkedKey]int64, error)
 }
 
 // ParkedKey groups parked items for counting.
 type ParkedKey struct {
 	Tenant, Destination string
-	Dead                bool
+	Dead, Unknown       bool
 }
 
 // ParkedItem is one event that one destination has not taken.

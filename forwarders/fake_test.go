@@ -138,8 +138,9 @@ func conserved(t testing.TB, r *forwarders.Router, parked *forwardertest.Parked)
 		}
 		alive := disk[headlessly.ParkedKey{Tenant: k.Tenant, Destination: k.Destination}]
 		dead := disk[headlessly.ParkedKey{Tenant: k.Tenant, Destination: k.Destination, Dead: true}]
-		if s.Pending == 0 && (alive != s.Parked+s.Unknown || dead != s.Dead) {
-			t.Errorf("%v: disk holds %d parked and %d dead, counters say %+v", k, alive, dead, s)
+		unknown := disk[headlessly.ParkedKey{Tenant: k.Tenant, Destination: k.Destination, Unknown: true}]
+		if s.Pending == 0 && (alive != s.Parked || dead != s.Dead || unknown != s.Unknown) {
+			t.Errorf("%v: disk holds %d parked, %d dead and %d unknown, counters say %+v", k, alive, dead, unknown, s)
 		}
 	}
 }

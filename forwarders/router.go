@@ -119,14 +119,17 @@ func (r *Router) carry(ctx context.Context) error {
 		c := r.counters(key)
 		c.mu.Lock()
 		c.s.Carried += n
-		if k.Dead {
+		switch {
+		case k.Dead:
 			c.s.Dead += n
-		} else {
+		case k.Unknown:
+			c.s.Unknown += n
+		default:
 			c.s.Parked += n
 		}
 		c.mu.Unlock()
-		if !k.Dead && n > 0 {
-			r.retry.carried(key)
+		if !k.Dead && !k.Unknown && n > 0 {
+			r.retry.parked(key, r.retry.started)
 		}
 	}
 	return nil

@@ -166,6 +166,50 @@ func TestADeadOrUnknownItemIsNeverRetriedOnSchedule(t *testing.T) {
 	}
 }
 
+// The destination fails right after the start, so that what is parked is not
+// looked through to its end.
+func TestARestartCountsWhatIsParkedByItsState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var unknown, up atomic.Bool
+		f := newFake("a", func(context.Context, forwarders.Item) error {
+			switch {
+			case up.Load():
+				return nil
+			case unknown.Load():
+				return &headlessly.Unknown{Err: errors.New("connection reset")}
+			}
+			return errDown
+		})
+		f.limits.Idempotent = false
+		b := newBench(t, f)
+		_, stop := start(t, b.cfg)
+		b.events(200) // parked
+		time.Sleep(time.Minute)
+		stop()
+		unknown.Store(true)
+		_, stop = start(t, b.cfg)
+		b.events(50) // of these the outcome is unknown, and of some parked ones
+		time.Sleep(time.Second)
+		stop()
+		unknown.Store(false)
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s := r.Stats()[key("a")]; s.Unknown == 0 || s.Parked == 0 {
+			t.Fatalf("the test made nothing unknown or nothing parked: %+v", s)
+		}
+		conserved(t, r, b.parked)
+		up.Store(true)
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if s := r.Stats()[key("a")]; s.Parked != 0 || s.Unknown == 0 {
+			t.Errorf("after the recovery: %+v, want none parked, and the unknown ones left alone", s)
+		}
+		conserved(t, r, b.parked)
+		stop()
+	})
+}
+
 func TestRetriesKeepIdAndTimestamp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -24,7 +24,6 @@ type schedule struct {
 // due is when a lane's parked items are next looked at.
 type due struct {
 	next     time.Time
-	carried  bool // not looked at in this run yet
 	draining bool
 	out      map[uint64]struct{} // items in memory now
 }
@@ -40,13 +39,6 @@ func (s *schedule) get(key Key) *due {
 		s.lanes[key] = d
 	}
 	return d
-}
-
-func (s *schedule) carried(key Key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.get(key)
-	d.next, d.carried = s.started, true
 }
 
 // parked notes that an item of the lane may be tried from t on.
@@ -111,7 +103,7 @@ func (s *schedule) drain(ctx context.Context, key Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.get(key)
-	d.draining, d.carried = false, false
+	d.draining = false
 	if !next.IsZero() && (d.next.IsZero() || next.Before(d.next)) {
 		d.next = next
 	}
@@ -121,9 +113,6 @@ func (s *schedule) drain(ctx context.Context, key Key) {
 // something is parked anew.
 func (s *schedule) feed(ctx context.Context, key Key) (next time.Time, err error) {
 	r := s.r
-	s.mu.Lock()
-	first := s.get(key).carried
-	s.mu.Unlock()
 	kind := r.cfg.Registry.Find(key.Destination)
 	window := make(chan struct{}, r.cfg.Window)
 	earlier := func(t time.Time) {
@@ -137,9 +126,6 @@ func (s *schedule) feed(ctx context.Context, key Key) (next time.Time, err error
 		if err != nil {
 			fault = err
 			continue
-		}
-		if it.Unknown && first && it.ParkedAt.Before(s.started) {
-			r.counters(key).move(parked, unknown) // the count at start cannot tell them
 		}
 		if it.Dead || it.Unknown || s.isOut(key, it.ID) {
 			continue

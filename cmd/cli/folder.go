@@ -132,6 +132,8 @@ func logCommand(stdio IO) *cobra.Command {
 				state := "waiting"
 				if k.Dead {
 					state = "dead"
+				} else if k.Unknown {
+					state = "unknown"
 				}
 				parked[k.Tenant+"/"+k.Destination+"/"+state] = n
 			}

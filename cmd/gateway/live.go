@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -86,6 +87,9 @@ func (l *live) show(ctx context.Context, tenant string, f control.LiveFilter, em
 	// Attempts are shown for the events that were shown, of which the newest
 	// few thousand are remembered.
 	shown := newWindow(4096)
+	// One may come before its event: by another way, and a slow viewer's two
+	// queues are emptied in no order. It waits for it.
+	var early early
 	if err := emit("open", map[string]string{"tenant": tenant}); err != nil {
 		return err
 	}
@@ -103,15 +107,49 @@ func (l *live) show(ctx context.Context, tenant string, f control.LiveFilter, em
 		case e := <-sub.C():
 			shown.add(e.MessageID)
 			err = emit("event", liveEvent(&e))
+			for _, a := range early.of(e.MessageID) {
+				err = errors.Join(err, emit("delivery", a))
+			}
 		case a := <-ch:
 			if err = nil; shown.has(a.MessageID) {
 				err = emit("delivery", a)
+			} else {
+				early.add(a)
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// earlyKept is how many attempts wait for their event: several times what both
+// queues hold. Most are of events that the viewer does not want.
+const earlyKept = 4 * attemptsBuffered
+
+// early holds the newest attempts whose event was not shown. The zero value is
+// ready.
+type early struct{ list []forwarders.Attempt }
+
+func (w *early) add(a forwarders.Attempt) {
+	if len(w.list) == earlyKept {
+		w.list = append(w.list[:0], w.list[1:]...)
+	}
+	w.list = append(w.list, a)
+}
+
+// of takes out those of an event, in order.
+func (w *early) of(id string) (found []forwarders.Attempt) {
+	kept := w.list[:0]
+	for _, a := range w.list {
+		if a.MessageID == id {
+			found = append(found, a)
+		} else {
+			kept = append(kept, a)
+		}
+	}
+	w.list = kept
+	return found
 }
 
 // matches says whether a name fits a pattern such as "Order *"; an empty one

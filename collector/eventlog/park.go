@@ -231,7 +231,7 @@ func (l *Log) Count(ctx context.Context) (map[headlessly.ParkedKey]int64, error)
 		if err != nil {
 			continue // not ours
 		}
-		k := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: status == parkDead}
+		k := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: status == parkDead, Unknown: status == parkUnknown}
 		counts[k] += n * int64(packs) //nolint:gosec // a count
 	}
 	for k, n := range l.parked.goneCounts() {

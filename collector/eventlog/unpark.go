@@ -171,7 +171,7 @@ func (l *Log) describePack(subject string) (gonePack, error) {
 	if err != nil || n < 1 || n > maxPackItems || !strings.HasPrefix(subject, l.names.park) {
 		return gonePack{}, fmt.Errorf("parked message has subject %q", subject)
 	}
-	key := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: state == parkDead}
+	key := headlessly.ParkedKey{Tenant: tenant, Destination: destination, Dead: state == parkDead, Unknown: state == parkUnknown}
 	return gonePack{key: key, size: n}, nil
 }
 

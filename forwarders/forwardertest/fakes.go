@@ -225,7 +225,7 @@ func (p *Parked) Count(context.Context) (map[headlessly.ParkedKey]int64, error) 
 	defer p.mu.Unlock()
 	out := map[headlessly.ParkedKey]int64{}
 	for _, it := range p.items {
-		out[headlessly.ParkedKey{Tenant: it.Tenant, Destination: it.Destination, Dead: it.Dead}]++
+		out[headlessly.ParkedKey{Tenant: it.Tenant, Destination: it.Destination, Dead: it.Dead, Unknown: it.Unknown}]++
 	}
 	return out, nil
 }
