@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,9 +125,10 @@ func TestMuchJSONInFewBytesIsBoundedToo(t *testing.T) {
 func TestRateAndQuotaOfATenant(t *testing.T) {
 	now := time.Date(2026, 3, 1, 23, 59, 0, 0, time.UTC)
 	var mu sync.Mutex
+	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
 	advance := func(d time.Duration) { mu.Lock(); now = now.Add(d); mu.Unlock() }
 	g := start(t, func(c *collector.Config) {
-		c.Clock = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+		c.Clock = clock
 		d := testDirectory()
 		d.policies["acme"] = collector.Policy{EventsPerSecond: 2, Burst: 4}
 		d.policies["other"] = collector.Policy{EventsPerDay: 5}
@@ -157,6 +159,11 @@ func TestRateAndQuotaOfATenant(t *testing.T) {
 		}
 		if s.status == 429 && res.Header.Get("X-RateLimit-Limit") == "" {
 			t.Errorf("%s: no X-RateLimit-Limit", s.name)
+		}
+		if wait, err := strconv.Atoi(s.retry); err == nil {
+			if got, want := res.Header.Get("X-RateLimit-Reset"), strconv.FormatInt(clock().Unix()+int64(wait), 10); got != want {
+				t.Errorf("%s: X-RateLimit-Reset %s, want the Unix time %s", s.name, got, want)
+			}
 		}
 	}
 	if n := len(g.log.rejected(t)); n != 0 {

@@ -208,6 +208,9 @@ func (s *lines) gather() (end bool) {
 		}
 		line, err := s.body.ReadSlice('\n')
 		tooLong := errors.Is(err, bufio.ErrBufferFull)
+		if tooLong { // its beginning is kept; reading on overwrites it
+			line = bytes.Clone(line[:headlessly.MaxRejectedBytes+1])
+		}
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = s.body.ReadSlice('\n')
 		}

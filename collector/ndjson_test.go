@@ -98,6 +98,19 @@ func TestAnUploadIsToldLineByLine(t *testing.T) {
 	}
 }
 
+func TestALineThatIsTooLongIsKeptAsFarAsItMayBe(t *testing.T) {
+	g := start(t)
+	long := `{"event":"E","properties":{"text":"` + strings.Repeat("abcdefghij", 40_000) + `"}}`
+	_, told := g.upload(t, "/e/ndjson?t=acme", strings.NewReader("{\"event\":\"before\"}\n"+long+"\n{\"event\":\"after\"}\n"))
+	if last := told[len(told)-1]; last.Accepted != 2 || last.Rejected != 1 {
+		t.Errorf("got %+v", last)
+	}
+	kept := g.log.rejected(t)
+	if len(kept) != 1 || !kept[0].Truncated || string(kept[0].Raw) != long[:headlessly.MaxRejectedBytes] {
+		t.Errorf("kept %d, %.60q, want the line's first %d bytes", len(kept), kept[0].Raw, headlessly.MaxRejectedBytes)
+	}
+}
+
 func TestProgressArrivesWhileTheUploadGoesOn(t *testing.T) {
 	g := start(t)
 	r, w := io.Pipe()

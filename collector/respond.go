@@ -28,7 +28,7 @@ func (c *Collector) refuse(ctx *fasthttp.RequestCtx, r *errorReply) {
 		if r.limit > 0 {
 			h.Set("X-RateLimit-Limit", strconv.FormatInt(r.limit, 10))
 			h.Set("X-RateLimit-Remaining", strconv.FormatInt(r.remaining, 10))
-			h.Set("X-RateLimit-Reset", strconv.FormatInt(wait, 10))
+			h.Set("X-RateLimit-Reset", strconv.FormatInt(c.cfg.Clock().Unix()+wait, 10)) // as the control plane
 		}
 	}
 	b := ctx.Response.Body()[:0]

@@ -2,11 +2,15 @@ package forwarders
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders/rules"
 )
+
+// TypeEntityEvent is the type that a trace shows of an entity's event.
+const TypeEntityEvent = "entity"
 
 // Trace says where one event went: for each destination of its tenant what
 // became of it, and with what answer.
@@ -65,6 +69,29 @@ func (r *Router) Trace(ctx context.Context, e *headlessly.Event, attempts []Atte
 		t.Destinations = append(t.Destinations, step)
 	}
 	return t, nil
+}
+
+// TraceEntityEvent puts together what is known of an entity's event: where
+// webhooks and channels were told of it. What waits there is not known here.
+func TraceEntityEvent(tenant, id, name string, at time.Time, attempts []Attempt) Trace {
+	t := Trace{Tenant: tenant, MessageID: id, Type: TypeEntityEvent, Event: name, ReceivedAt: at, Destinations: []TraceStep{}}
+	for _, a := range attempts {
+		where := a.Destination
+		if a.Integration != "" {
+			where += " " + a.Integration
+		}
+		i := slices.IndexFunc(t.Destinations, func(s TraceStep) bool { return s.Destination == where })
+		if i < 0 {
+			i = len(t.Destinations)
+			t.Destinations = append(t.Destinations, TraceStep{Destination: where})
+		}
+		step := &t.Destinations[i]
+		step.Attempts = append(step.Attempts, a)
+		if step.State, step.Reason = a.Outcome, a.Error; a.Outcome == OutcomeRetry {
+			step.State = "pending"
+		}
+	}
+	return t
 }
 
 // traceParked looks for the event on the disk.

@@ -100,10 +100,14 @@ func traceCommand(stdio IO) *cobra.Command {
 	var t target
 	var raw bool
 	c := &cobra.Command{
-		Use:     "trace MESSAGE-ID",
-		Short:   "Show where one event went, when, and with what answer",
-		Example: `  headlessly trace 0193a2b4-7c11-7e00-8a3c-5f0d1f4a9c77`,
-		Args:    args(cobra.ExactArgs(1)),
+		Use:   "trace ID",
+		Short: "Show where one event went, when, and with what answer",
+		Long: `Show where one event went, when, and with what answer. Its ID is the messageId, as it
+was sent or as it is stored; or the id in the answer to the request that brought it
+(that request's first event), or its place in the log; or evt_… of an entity's event.`,
+		Example: `  headlessly trace 0193a2b4-7c11-7e00-8a3c-5f0d1f4a9c77
+  headlessly trace evt_k3HqP9wZ`,
+		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			if err := t.resolve(); err != nil {
 				return err
@@ -129,11 +133,16 @@ func printTrace(w io.Writer, t *forwarders.Trace) error {
 	if name != t.Type {
 		name = t.Type + " " + t.Event
 	}
-	if _, err := fmt.Fprintf(w, "%s  %s\naccepted %s, on disk and in the table events (log place %d)\n", t.MessageID, name, t.ReceivedAt.Local().Format(clockFormat), t.LogSeq); err != nil {
+	stored, nowhere := fmt.Sprintf("accepted %s, on disk and in the table events (log place %d)", t.ReceivedAt.Local().Format(clockFormat), t.LogSeq), "the tenant has no destination that it could go to"
+	if t.Type == forwarders.TypeEntityEvent {
+		name = t.Event
+		stored, nowhere = fmt.Sprintf("happened %s, in the table entity_events", t.ReceivedAt.Local().Format(clockFormat)), "no webhook or channel was told of it"
+	}
+	if _, err := fmt.Fprintf(w, "%s  %s\n%s\n", t.MessageID, name, stored); err != nil {
 		return err
 	}
 	if len(t.Destinations) == 0 {
-		_, err := fmt.Fprintln(w, "the tenant has no destination that it could go to")
+		_, err := fmt.Fprintln(w, nowhere)
 		return err
 	}
 	for _, d := range t.Destinations {

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,11 +82,28 @@ func TestWhatBecameOfAnEventAndSendingItAgain(t *testing.T) {
 	if out, err := g.try("replay", "--tenant", "shop", "--destination", "fax"); err == nil || !strings.Contains(out, "destination must be") {
 		t.Errorf("a destination that there is not: %v, %s", err, out)
 	}
-	if status, answer := g.post(t, "/e?t=shop", `{"messageId":"order-42","event":"Ordered","userId":"user-9","userAgent":"Mozilla/5.0 Chrome/142.0.0.0"}`); status != 202 {
+	status, answer := g.post(t, "/e?t=shop", `{"messageId":"order-42","event":"Ordered","userId":"user-9","userAgent":"Mozilla/5.0 Chrome/142.0.0.0"}`)
+	if status != 202 {
 		t.Fatalf("got %d %s", status, answer)
 	}
 	wait(t, "an event whose sender gave it an id of its own is traced by that", func() bool {
 		out, err := g.try("trace", "order-42", "--tenant", "shop")
 		return err == nil && strings.Contains(out, "track Ordered") && strings.Contains(out, "→ posthog  delivered")
 	})
+	var told struct{ ID string }
+	if err := json.Unmarshal([]byte(answer), &told); err != nil {
+		t.Fatal(err)
+	}
+	var traced forwarders.Trace
+	if err := json.Unmarshal([]byte(g.run(t, "trace", told.ID, "--tenant", "shop", "--json")), &traced); err != nil || traced.Event != "Ordered" {
+		t.Errorf("by the id %s of the answer: %+v, %v", told.ID, traced, err)
+	}
+	for _, other := range []string{traced.MessageID, strconv.FormatInt(traced.LogSeq, 10)} {
+		if out := g.run(t, "trace", other, "--tenant", "shop"); !strings.Contains(out, "track Ordered") {
+			t.Errorf("by %s: %s", other, out)
+		}
+	}
+	if out, err := g.try("trace", told.ID); err == nil { // of the default tenant
+		t.Errorf("another tenant's event was traced: %s", out)
+	}
 }

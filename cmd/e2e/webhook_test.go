@@ -65,6 +65,12 @@ func TestWhatBecameOfAWebhooksEventsAndSendingThemAgain(t *testing.T) {
 	if out := g.run(t, "deliveries", "--outcome", "dead"); !strings.Contains(out, "webhook") || !strings.Contains(out, first.MessageID) {
 		t.Errorf("as a table: %s", out)
 	}
+	if out := g.run(t, "trace", first.MessageID); !strings.Contains(out, "Deal.Created") || !strings.Contains(out, "→ webhook "+id+" delivered") || strings.Count(out, "try ") != 2 {
+		t.Errorf("a trace of the entity's event: %s", out)
+	}
+	if out, err := g.try("trace", "evt_nothing0"); err == nil || !strings.Contains(out, "no event of this id") {
+		t.Errorf("a trace of an event that there is not: %v, %s", err, out)
+	}
 	var counted []struct {
 		Integration string
 		N           int

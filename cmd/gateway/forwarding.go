@@ -15,7 +15,6 @@ import (
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/control"
-	"github.com/headlessly/headlessly/collector"
 	"github.com/headlessly/headlessly/collector/eventlog"
 	"github.com/headlessly/headlessly/forwarders"
 	"github.com/headlessly/headlessly/forwarders/all"
@@ -172,37 +171,6 @@ func (f *forwarding) attempts(ctx context.Context, tenant, rest string) ([]forwa
 		}))
 	}
 	return out, err
-}
-
-// Trace implements control.Forwarding.
-func (f *forwarding) Trace(ctx context.Context, tenant, messageID string) (forwarders.Trace, error) {
-	id, _ := collector.MessageID(tenant, messageID)
-	var found []struct {
-		At int64 `json:"at_us"`
-	}
-	if err := f.rows(ctx, tenant, "select epoch_us(received_at) as at_us from events where message_id = "+literal(id)+" limit 1", &found); err != nil {
-		return forwarders.Trace{}, err
-	}
-	if len(found) == 0 {
-		return forwarders.Trace{}, control.ErrNoEvent
-	}
-	received := headlessly.Time(found[0].At)
-	var event *headlessly.Event
-	for e, err := range f.lake.Events(ctx, lakehouse.EventFilter{Tenant: tenant, From: received, To: received.Add(time.Microsecond), IDs: []string{id}}) {
-		if err != nil {
-			return forwarders.Trace{}, err
-		}
-		event = &e
-		break
-	}
-	if event == nil {
-		return forwarders.Trace{}, control.ErrNoEvent
-	}
-	attempts, err := f.attempts(ctx, tenant, "message_id = "+literal(id)+" and "+between(`"at"`, received, time.Time{})+` order by "at", attempt`)
-	if err != nil {
-		return forwarders.Trace{}, err
-	}
-	return f.router.Trace(ctx, event, attempts)
 }
 
 // rows asks SQL and decodes the rows.

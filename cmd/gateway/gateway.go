@@ -97,6 +97,7 @@ type Gateway struct {
 	deps         forwarders.Deps
 	telemetry    *telemetry.Telemetry // nil where it is off
 	opened       atomic.Bool
+	drain        time.Duration // how long requests may take once it stops
 	live         live
 	forgets      forgets
 	known        *dedupe.Index // message ids
@@ -116,7 +117,7 @@ type Gateway struct {
 
 // Open locks the data folder and makes every part ready. Close or Run it.
 func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (g *Gateway, err error) {
-	g = &Gateway{cfg: cfg, logger: logger, live: live{ended: make(chan struct{})}}
+	g = &Gateway{cfg: cfg, logger: logger, drain: drainTimeout, live: live{ended: make(chan struct{})}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Close(context.WithoutCancel(ctx)))
@@ -373,12 +374,23 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case err = <-failed:
 		err = fmt.Errorf("listener: %w", err)
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.drain)
 	defer cancel()
-	err = errors.Join(err, g.collector.Shutdown(drain), srv.Shutdown(drain))
+	err = errors.Join(err, undrained(g.collector.Shutdown(drain)), srv.Shutdown(drain))
 	stopReaders()
 	wg.Wait()
-	return errors.Join(err, g.Close(drain))
+	// A client that used up the time must not cost the log its clean end.
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	return errors.Join(err, g.Close(closing))
+}
+
+// undrained says what it means that requests were cut off.
+func undrained(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("some requests did not end in time and were cut off; what was not answered is not acknowledged: %w", err)
 }
 
 // runReaders starts what follows the log, by the gateway's roles. Every gateway
