@@ -178,6 +178,10 @@ func (w *world) typescript(t testing.TB, text, last string) *exec.Cmd {
 	return cmd
 }
 
+// hooksStand is the last line of a program with hooks: its calls wait until the
+// hooks are registered.
+const hooksStand = "await (await import('@headlessly/sdk')).$.Deal.find({ limit: 1 }); console.log('READY')"
+
 func (w *world) runs(t testing.TB, text, last string) string {
 	t.Helper()
 	out, err := w.typescript(t, text, last).CombinedOutput()
@@ -284,7 +288,7 @@ func (w *world) verbs(t *testing.T, text, stripeID string) {
 	slackID, _ := w.find(t, "Integration.find", "--provider", "slack")[0]["$id"].(string)
 	text = strings.Replace(text, "disconnect({ id: 'integration_hV6nRxWm'", "disconnect({ id: '"+slackID+"'", 1)
 	text = strings.ReplaceAll(text, "integration_hV6nRxWm", stripeID)
-	out := w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	out := w.background(t, w.typescript(t, text, hooksStand), "READY")
 	w.g.run(t, "Integration.sync", stripeID)
 	wait(t, "the hooks of sync run", func() bool { return strings.Contains(out.String(), "Syncing stripe...") })
 	wait(t, "the hook's event is recorded", func() bool {
@@ -302,7 +306,7 @@ func (w *world) verbs(t *testing.T, text, stripeID string) {
 
 func (w *world) subscriptions(t *testing.T, text string) {
 	t.Helper()
-	w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	w.background(t, w.typescript(t, text, hooksStand), "READY")
 	contact := w.ids["contact_fX9bL5nRd"]
 	subs := w.find(t, "Subscription.find", "--contact", contact)
 	if len(subs) != 1 {
@@ -345,7 +349,7 @@ func (w *world) issues(t *testing.T, text string) {
 	t.Helper()
 	wait(t, "the repository is a project", func() bool { return len(w.find(t, "Project.find", "--githubRepo", "acme/product")) == 1 })
 	w.ids["project_e5JhLzXc"], _ = w.find(t, "Project.find", "--githubRepo", "acme/product")[0]["$id"].(string)
-	w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	w.background(t, w.typescript(t, text, hooksStand), "READY")
 	issues := w.find(t, "Issue.find", "--title", "Add dark mode")
 	if len(issues) != 1 || issues[0]["githubNumber"] == nil {
 		t.Fatalf("the issue is not at GitHub: %v", issues)
@@ -427,7 +431,7 @@ console.log('verified', body.event)`)
 
 func (w *world) health(t *testing.T, text string) {
 	t.Helper()
-	out := w.background(t, w.typescript(t, text, "console.log('READY')"), "READY")
+	out := w.background(t, w.typescript(t, text, hooksStand), "READY")
 	if !strings.Contains(out.String(), "stripe: Synced -- last sync 20") {
 		t.Errorf("status: got %s", out)
 	}

@@ -129,6 +129,35 @@ func closeDeal(t testing.TB, g *gateway, name string) {
 	g.run(t, "Deal.close", deal.ID)
 }
 
+// through is up to which event a program's after hook has taken them.
+func (g *gateway) through(t testing.TB, hook string) int {
+	t.Helper()
+	list, _ := g.rest(t, g.credentials(t).SecretKey, "GET", "/~default/hooks", "", 200).object["results"].([]any)
+	for _, one := range list {
+		if h, _ := one.(map[string]any); h["hook"] == hook {
+			n, _ := h["through"].(float64)
+			return int(n)
+		}
+	}
+	return 0
+}
+
+// lastEvent is the sequence of the newest event of a name.
+func (g *gateway) lastEvent(t testing.TB, name string) (seq int) {
+	t.Helper()
+	list, _ := g.rest(t, g.credentials(t).SecretKey, "GET", "/~default/events?limit=1000", "", 200).object["results"].([]any)
+	for _, one := range list {
+		if e, _ := one.(map[string]any); e["type"] == name {
+			n, _ := e["seq"].(float64)
+			seq = int(n)
+		}
+	}
+	if seq == 0 {
+		t.Fatalf("there is no event %s", name)
+	}
+	return seq
+}
+
 func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 	g := newGateway(t, "")
 	h := startHooked(t, script(t, g, "hooks.mts"))
@@ -157,7 +186,9 @@ func TestHooksOfAProgramSeeWhatIsDoneElsewhereAndSurviveARestart(t *testing.T) {
 	h.waitFor(t, "closed first Deal.Closed")
 	wait(t, "the hook's own call was made", func() bool { return buyers("first") == 1 })
 
-	// The program is gone, and comes back: what happened meanwhile reaches it.
+	// The program is gone once its word has arrived, and comes back: what
+	// happened meanwhile reaches it.
+	wait(t, "the first event is acknowledged", func() bool { return g.through(t, "Deal.closed") >= g.lastEvent(t, "Deal.Closed") })
 	if err := h.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -338,3 +338,13 @@ func (s *Store) Parked(ctx context.Context, hook string) ([]Parked, error) {
 	slices.SortFunc(out, func(a, b Parked) int { return int(a.Seq) - int(b.Seq) })
 	return out, nil
 }
+
+// Through is the sequence behind which an after hook goes on: it has taken the
+// events up to there, or they are parked. 0 when nobody knows the name.
+func (s *Store) Through(ctx context.Context, hook string) (uint64, error) {
+	if !readerName.MatchString(hook) {
+		return 0, notFound("", "", "there is no hook %q", hook)
+	}
+	at, _, err := (&durable{s: s, name: hook}).load(ctx)
+	return at.Seq, err
+}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/headlessly/headlessly/connectors/graph/graphtest"
 )
@@ -116,6 +117,18 @@ func TestANackedEventComesAgainThenIsParkedAndTheNextOneComes(t *testing.T) {
 				t.Errorf("got %+v", m)
 			}
 			c.send(fields{"type": "ack", "id": "r", "seq": m.Seq})
+			if !named {
+				return
+			}
+			for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+				through, err := g.store.Through(t.Context(), "remote_acme_Contact-created-crm")
+				if err != nil || time.Now().After(until) {
+					t.Fatalf("through %d, %v; want %d", through, err, m.Seq)
+				}
+				if through >= m.Seq {
+					break
+				}
+			}
 		})
 	}
 }

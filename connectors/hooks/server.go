@@ -171,7 +171,9 @@ type listed struct {
 	Name       string        `json:"name"`
 	Missing    graph.Missing `json:"missing,omitempty"`
 	DeadlineMs int64         `json:"deadlineMs,omitempty"`
-	Parked     int           `json:"parked,omitempty"`
+	// Through is up to which event an after hook has taken all of them.
+	Through uint64 `json:"through,omitempty"`
+	Parked  int    `json:"parked,omitempty"`
 }
 
 // REST lists the tenant's hooks and forgets one; path is what follows
@@ -209,6 +211,9 @@ func (s *Server) list(ctx context.Context, tenant string) ([]listed, error) {
 				return nil, err
 			}
 			l.Parked = len(parked)
+			if l.Through, err = s.cfg.Store.Through(ctx, h.Cursor()); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, l)
 	}
