@@ -214,14 +214,16 @@ func (r *Rows) writeParquet(ctx context.Context, w io.Writer) error {
 			return errors.Join(err, out.Close())
 		}
 	}
-	return out.Close()
+	return errors.Join(out.AppendKeyValueMetadata(TruncatedKey, "true"), out.Close())
 }
 
 // keepOpen hides a writer's Close.
 type keepOpen struct{ io.Writer }
 
-// TruncatedKey is the key in the metadata of an Arrow stream's schema that says
-// that there were more rows than an answer may have.
+// TruncatedKey is the key in the metadata of an Arrow stream's schema, or of a
+// Parquet file, that says that there were more rows than an answer may have.
+// The formats ndjson and csv have no place to say it: their callers look at
+// [Rows.Truncated].
 const TruncatedKey = "headlessly.truncated"
 
 func (r *Rows) writeArrow(ctx context.Context, w io.Writer) error {

@@ -31,7 +31,8 @@ type result struct {
 		Name string `json:"name"`
 		Type string `json:"type"`
 	} `json:"columns"`
-	Rows []map[string]any `json:"rows"`
+	Rows      []map[string]any `json:"rows"`
+	Truncated bool             `json:"truncated"` // there were more
 }
 
 // fetchRows asks a query of the running gateway.
@@ -167,6 +168,10 @@ func answer(ctx context.Context, t *target, q control.Query, chart string, stdio
 	r, err := fetchRows(ctx, t, q)
 	if err != nil {
 		return err
+	}
+	if r.Truncated {
+		q.Format = "json"
+		tellCut(q, stdio)
 	}
 	return drawChart(stdio.Out, chart, r)
 }

@@ -140,6 +140,15 @@ func (t *target) stream(ctx context.Context, path string, in io.Reader) (io.Read
 }
 
 func (t *target) send(ctx context.Context, method, path, contentType string, in io.Reader, headers map[string]string) (io.ReadCloser, error) {
+	res, err := t.respond(ctx, method, path, contentType, in, headers)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// respond sends a request and gives an answer that is no refusal.
+func (t *target) respond(ctx context.Context, method, path, contentType string, in io.Reader, headers map[string]string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(t.url, "/")+"/~"+url.PathEscape(t.tenant)+"/"+path, in)
 	if err != nil {
 		return nil, usageError{err}
@@ -157,7 +166,7 @@ func (t *target) send(ctx context.Context, method, path, contentType string, in 
 		return nil, fmt.Errorf("%w at %s: %w", errNotRunning, t.url, connectionFault(err))
 	}
 	if res.StatusCode < http.StatusBadRequest {
-		return res.Body, nil
+		return res, nil
 	}
 	defer res.Body.Close() //nolint:errcheck // read below
 	raw, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))

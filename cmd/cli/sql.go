@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -154,22 +156,41 @@ func runSQL(ctx context.Context, t *target, q control.Query, stdio IO) error {
 	if bar.width > 0 {
 		go bar.poll(watch, t, q.ID)
 	}
-	res, err := t.call(ctx, http.MethodPost, "sql", q)
+	raw, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	res, err := t.respond(ctx, http.MethodPost, "sql", "application/json", bytes.NewReader(raw), nil) //nolint:bodyclose // below
 	stop()
 	switch {
 	case err == nil:
-		defer res.Close() //nolint:errcheck // copied below
+		defer res.Body.Close() //nolint:errcheck // copied below
 		bar.clear()
-		_, err = io.Copy(stdio.Out, res)
+		if _, err = io.Copy(stdio.Out, res.Body); err == nil && res.Header.Get(control.HeaderTruncated) != "" {
+			tellCut(q, stdio)
+		}
 		return err
 	case !errors.Is(err, errNotRunning) || t.data == "":
 		return err
 	}
+	cut := false
 	logger := slog.New(slog.NewTextHandler(stdio.Err, &slog.HandlerOptions{Level: slog.LevelError}))
+	q.Cut = func() { cut = true }
 	direct := gateway.DirectSQL(ctx, t.data, t.tenant, q, bar.show, logger, stdio.Out)
 	var bad *control.QueryError
 	if direct != nil && !errors.As(direct, &bad) {
 		return fmt.Errorf("%w\nand the data folder itself: %w", err, direct)
 	}
+	if direct == nil && cut {
+		tellCut(q, stdio)
+	}
 	return direct
+}
+
+// tellCut says that an answer lacks rows; a table says it itself.
+func tellCut(q control.Query, stdio IO) {
+	if q.Format == "table" {
+		return
+	}
+	_, _ = fmt.Fprintln(stdio.Err, "the answer has more rows than one may have: some were left out; ask for parts of it")
 }

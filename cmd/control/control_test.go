@@ -150,6 +150,9 @@ func start(t testing.TB) *plane {
 			if q.SQL == "bad" {
 				return &control.QueryError{Status: 400, Code: "invalid_sql", Message: "no such column"}
 			}
+			if q.MaxRows > 0 {
+				q.Cut()
+			}
 			_, err := io.WriteString(w, tenant+":"+q.SQL)
 			return err
 		},
@@ -355,6 +358,26 @@ func TestAKeyIsShownOnceAndStopsAtOnce(t *testing.T) {
 	}
 	if status, _, raw := p.call(t, p.secret, "POST", "/~acme/keys", `{"kind":"admin"}`); status != 400 {
 		t.Errorf("a tenant makes an admin key: got %d %s, want 400", status, raw)
+	}
+}
+
+// TestAnAnswerThatLacksRowsSaysSo asks in a format that has no place for it.
+func TestAnAnswerThatLacksRowsSaysSo(t *testing.T) {
+	p := start(t)
+	for body, want := range map[string]string{`{"sql":"select 1","format":"csv"}`: "", `{"sql":"select 1","format":"csv","maxRows":1}`: "true"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/~acme/sql", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+p.secret)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := res.Header.Get(control.HeaderTruncated); res.StatusCode != 200 || got != want {
+			t.Errorf("%s: got %d, truncated %q, want %q", body, res.StatusCode, got, want)
+		}
 	}
 }
 

@@ -28,7 +28,13 @@ type Query struct {
 
 	// Progress is told the share that is done, 0 to 1.
 	Progress func(float64) `json:"-"`
+	// Cut is called before the first byte of an answer that lacks rows, because
+	// there are more than one may have.
+	Cut func() `json:"-"`
 }
+
+// HeaderTruncated is "true" beside an answer that lacks rows.
+const HeaderTruncated = "X-Headlessly-Truncated"
 
 // Moment is AsOf as a time, the zero time for the newest state.
 func (q *Query) Moment() (time.Time, error) {
@@ -108,6 +114,7 @@ func (p *Plane) sql(c call) {
 		defer p.running.end(c.tenant, q.ID)
 	}
 	out := &lateHeader{w: c.w, contentType: ct}
+	q.Cut = func() { c.w.Header().Set(HeaderTruncated, "true") }
 	err := p.cfg.SQL(ctx, c.tenant, q, out)
 	var bad *QueryError
 	switch {

@@ -72,6 +72,9 @@ func ask(ctx context.Context, lake *lakehouse.Lake, tenant string, q control.Que
 	if q.Format == "" {
 		format = lakehouse.FormatJSON
 	}
+	if rows.Truncated && q.Cut != nil {
+		q.Cut()
+	}
 	if err := rows.Write(ctx, w, format); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}

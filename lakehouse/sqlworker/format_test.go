@@ -196,3 +196,29 @@ func TestGroupingOnAProjectionGivesTheRightColumns(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// TestAParquetFileThatLacksRowsSaysSo as Arrow streams do.
+func TestAParquetFileThatLacksRowsSaysSo(t *testing.T) {
+	lake, _, _ := lakeOf(t)
+	for limit, want := range map[int64]bool{3: false, 2: true} {
+		rows, err := lake.Query(t.Context(), "acme", "SELECT unnest([1, 2, 3]) AS n", lakehouse.QueryOptions{MaxRows: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := rows.Write(t.Context(), &out, lakehouse.FormatParquet); err != nil {
+			t.Fatal(err)
+		}
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+		f, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := f.MetaData().KeyValueMetadata().FindValue(lakehouse.TruncatedKey)
+		if got := said != nil && *said == "true"; got != want || f.NumRows() != limit {
+			t.Errorf("%d of 3 rows: got %d, said to be cut %v, want %v", limit, f.NumRows(), got, want)
+		}
+	}
+}
