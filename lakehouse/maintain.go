@@ -9,6 +9,8 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/headlessly/headlessly"
 )
 
 // orphanEvery is the pause between searches for orphans, which list every
@@ -54,9 +56,9 @@ func (l *Lake) maintainOnce(ctx context.Context, nextOrphans *time.Time) {
 	}
 }
 
-// Expire forgets the snapshots that are older than Maintenance.KeepSnapshots
-// and removes the files that only they named. It returns how many snapshots
-// went.
+// Expire forgets the snapshots that are older than Maintenance.KeepSnapshots,
+// but for the one that was the newest then, and removes the files that only they
+// named. It returns how many snapshots went.
 func (l *Lake) Expire(ctx context.Context) (int, error) {
 	n := 0
 	for _, one := range l.layouts {
@@ -68,8 +70,9 @@ func (l *Lake) Expire(ctx context.Context) (int, error) {
 			continue
 		}
 		before := len(t.Metadata().Snapshots())
+		keep := max(keepLast, youngerThan(t, l.cfg.Maintenance.KeepSnapshots)+1)
 		txn := t.NewTransaction()
-		if err := txn.ExpireSnapshots(table.WithOlderThan(l.cfg.Maintenance.KeepSnapshots), table.WithRetainLast(keepLast)); err != nil {
+		if err := txn.ExpireSnapshots(table.WithOlderThan(l.cfg.Maintenance.KeepSnapshots), table.WithRetainLast(keep)); err != nil {
 			return n, fmt.Errorf("expire %s: %w", one.name, err)
 		}
 		after, err := txn.Commit(ctx)
@@ -82,6 +85,19 @@ func (l *Lake) Expire(ctx context.Context) (int, error) {
 		n += before - len(after.Metadata().Snapshots())
 	}
 	return n, nil
+}
+
+// youngerThan counts the newest snapshots up to an age. The one before them is
+// the table's state at that age.
+func youngerThan(t *table.Table, age time.Duration) (n int) {
+	since := headlessly.SystemClock().Add(-age).UnixMilli() // snapshots have the time of the machine
+	for s := t.CurrentSnapshot(); s != nil && s.TimestampMs > since; n++ {
+		if s.ParentSnapshotID == nil {
+			return n + 1
+		}
+		s = t.SnapshotByID(*s.ParentSnapshotID)
+	}
+	return n
 }
 
 // trimCache removes what is kept of files that the tables do not name any

@@ -249,6 +249,41 @@ func TestExpiryRemovesWhatOnlyOldSnapshotsName(t *testing.T) {
 	}
 }
 
+// TestExpiryKeepsTheStateOfItsLimit commits, waits, and commits in a burst: in
+// between, the last before the wait was the table.
+func TestExpiryKeepsTheStateOfItsLimit(t *testing.T) {
+	const keep = 500 * time.Millisecond
+	lake := openLake(t, t.TempDir(), func(c *lakehouse.Config) { c.Maintenance.KeepSnapshots = keep })
+	log := laketest.NewLog()
+	w, _ := startWriter(t, lake, log)
+	commit := func(n int) {
+		log.Append(laketest.Records("acme", n, n+1)...)
+		flush(t, w)
+	}
+	commit(0)
+	commit(1)
+	time.Sleep(keep)
+	for n := range 8 {
+		commit(n + 2)
+	}
+	before, err := lake.Table(t.Context(), lakehouse.TableEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := lake.Expire(t.Context()); err != nil || n == 0 {
+		t.Fatalf("expired %d, %v, want the first", n, err)
+	}
+	limit := time.Now().Add(-keep).UnixMilli()
+	after, err := lake.Table(t.Context(), lakehouse.TableEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := before.SnapshotAsOf(limit, true), after.SnapshotAsOf(limit, true)
+	if is == nil || is.SnapshotID != was.SnapshotID {
+		t.Errorf("the state at the limit is %v, and was %v", is, was)
+	}
+}
+
 func TestOrphansAreRemovedAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
 	lake := openLake(t, dir, func(c *lakehouse.Config) { c.Maintenance.OrphanAge = time.Hour })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -45,8 +46,10 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts Qu
 			}
 			out.Columns = append(out.Columns, wire.Column{ID: f.ID, Name: f.Name, Type: name})
 		}
-		if out.Files, err = l.planFiles(ctx, t, dir, tenant, read.of(one.name, t.Schema()), opts, &from); err != nil {
-			return from, err
+		if out.Gone = gone(t, opts); out.Gone == "" {
+			if out.Files, err = l.planFiles(ctx, t, dir, tenant, read.of(one.name, t.Schema()), opts, &from); err != nil {
+				return from, err
+			}
 		}
 		from.tables = append(from.tables, out)
 	}
@@ -119,6 +122,26 @@ func (l *Lake) planFiles(ctx context.Context, t *table.Table, dir, tenant string
 		from.remote = append(from.remote, f.FilePath())
 	}
 	return append(files, copies...), err
+}
+
+// gone says why the table can't be read as it was at the time that is asked for,
+// "" if it can: its state of then is not kept any more. A query that reads it
+// fails; one with no rows would be a lie.
+func gone(t *table.Table, opts QueryOptions) string {
+	if opts.AsOf.IsZero() || opts.Describe || t.CurrentSnapshot() == nil || existed(t, opts.AsOf.UnixMilli()) {
+		return ""
+	}
+	oldest := t.CurrentSnapshot()
+	for entry := range t.Metadata().SnapshotLogs() {
+		if s := t.SnapshotByID(entry.SnapshotID); s != nil && s.TimestampMs < oldest.TimestampMs {
+			oldest = s
+		}
+	}
+	if oldest.SequenceNumber <= 1 {
+		return "" // its first: there was nothing before
+	}
+	return fmt.Sprintf("the table %s is not kept as it was at %s: its oldest state is of %s",
+		t.Identifier()[1], opts.AsOf.UTC().Format(time.RFC3339Nano), time.UnixMilli(oldest.TimestampMs).UTC().Format(time.RFC3339Nano))
 }
 
 // existed says whether the table had a snapshot at a time.

@@ -194,6 +194,67 @@ func TestAQueryOfThePastSeesItsRows(t *testing.T) {
 	}
 }
 
+// TestAStateThatIsNotKeptIsAnErrorAndNotEmpty asks for what was before the
+// oldest snapshot that expiry has left.
+func TestAStateThatIsNotKeptIsAnErrorAndNotEmpty(t *testing.T) {
+	lake, log, w := lakeOf(t, func(c *lakehouse.Config) { c.Maintenance.KeepSnapshots = time.Nanosecond })
+	began := time.Now()
+	time.Sleep(5 * time.Millisecond) // snapshots are told apart by milliseconds
+	commit := func(from int) time.Time {
+		log.Append(laketest.Records("acme", from, from+1)...)
+		flush(t, w)
+		then := time.Now()
+		time.Sleep(5 * time.Millisecond)
+		return then
+	}
+	first := commit(0)
+	var last time.Time
+	for n := range 8 {
+		last = commit(n + 1)
+	}
+	log.Append(laketest.RejectedRecord(headlessly.Rejected{Tenant: "acme", ReceivedAt: laketest.Noon, Reason: "x"}))
+	flush(t, w)
+	if n, err := lake.Expire(t.Context()); err != nil || n == 0 {
+		t.Fatalf("expired %d, %v", n, err)
+	}
+	for _, c := range []struct {
+		name, sql string
+		asOf      time.Time
+		want      string // "" for an error
+	}{
+		{"what is kept", "SELECT count(*) AS n FROM events", last, "n\n9\n"},
+		{"what is not", "SELECT count(*) AS n FROM events", first, ""},
+		{"nor was before anything, which is not known any more", "SELECT event FROM events", began, ""},
+		{"through a view", "SELECT path FROM pageviews LIMIT 1", first, ""},
+		{"with a filter", "SELECT event FROM events WHERE event = 'x' AND user_id IS NOT NULL AND 1 < 2", first, ""},
+		{"for what is null", "SELECT count(*) FROM events WHERE event IS NULL AND revenue IS NOT NULL AND message_id IS NULL", first, ""},
+		{"for whether there is anything", "SELECT EXISTS (FROM events WHERE user_id = 'x')", first, ""},
+		{"counted by a group", "SELECT event, count(*) FROM events WHERE timestamp > '2020-01-01' GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 LIMIT 3", first, ""},
+		{"by a name in pieces", "SELECT count(*) AS n FROM query_table('ev' || 'ents')", first, ""},
+		{"a table that came later", "SELECT count(*) AS n FROM rejected", first, "n\n0\n"},
+		{"none of them", "SELECT 1 AS n", first, "n\n1\n"},
+		{"what columns there are", "SELECT count(*) > 60 AS n FROM information_schema.columns WHERE table_name = 'events'", first, "n\ntrue\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rows, err := lake.Query(t.Context(), "acme", c.sql, lakehouse.QueryOptions{AsOf: c.asOf})
+			var bad *lakehouse.QueryError
+			if c.want == "" {
+				if !errors.As(err, &bad) || bad.Code != lakehouse.CodeInvalid || !strings.Contains(bad.Message, "the table events is not kept as it was") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			if err := errors.Join(rows.Write(t.Context(), &out, lakehouse.FormatCSV), rows.Close()); err != nil || out.String() != c.want {
+				t.Errorf("got %q, %v, want %q", out.String(), err, c.want)
+			}
+		})
+	}
+}
+
 func TestTheViewsAnswer(t *testing.T) {
 	lake, log, w := lakeOf(t)
 	e := laketest.Event("acme", 3)

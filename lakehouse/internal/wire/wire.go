@@ -32,6 +32,7 @@ type Table struct {
 	Name    string   `json:"name"`
 	Columns []Column `json:"columns"`
 	Files   []string `json:"files"`
+	Gone    string   `json:"gone,omitempty"` // why a query that reads it must fail
 }
 
 // Column is a column by its Iceberg field id, so that renamed and added
