@@ -42,6 +42,8 @@ type engine struct {
 	left int // requests that a key has
 	cut  bool
 	asks int
+
+	ended chan error // of an endless answer
 }
 
 func (e *engine) caller(named, key string) (string, error) {
@@ -79,6 +81,15 @@ func (e *engine) sql(_ context.Context, tenant string, q control.Query, w io.Wri
 	schema := e.columns(q)
 	out := ipc.NewWriter(w, ipc.WithSchema(schema))
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	if q.SQL == "endless" {
+		for {
+			b.Field(0).(*array.StringBuilder).Append(strings.Repeat("x", 1<<16))
+			if err := out.Write(b.NewRecordBatch()); err != nil {
+				e.ended <- err
+				return err
+			}
+		}
+	}
 	if texts, ok := b.Field(0).(*array.StringBuilder); ok {
 		texts.Append(fmt.Sprintf("%s: %s %v", tenant, q.SQL, q.Parameters))
 	}
@@ -182,6 +193,35 @@ func TestAStatementIsExecutedOnceForEachRowOfItsParameters(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(c.want) || (err != nil) != (c.fault != "") || err != nil && !strings.Contains(err.Error(), c.fault) {
 			t.Errorf("%s: got %q, %v, want %q and fault %q", c.name, got, err, c.want, c.fault)
 		}
+	}
+}
+
+// TestAnAnswerThatNobodyReadsOnEnds has a client go away in the middle of one.
+func TestAnAnswerThatNobodyReadsOnEnds(t *testing.T) {
+	e := &engine{left: 100, ended: make(chan error, 1)}
+	client, ctx := start(t, e, nil, nil)
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	info, err := client.Execute(ctx, "endless")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := client.DoGet(ctx, info.Endpoint[0].Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	if !r.Next() {
+		t.Fatal(r.Err())
+	}
+	leave()
+	select {
+	case err := <-e.ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the answer is still being written")
 	}
 }
 

@@ -77,6 +77,7 @@ func (s *Server) Close() { s.grpc.Stop() }
 // they are not wanted any more.
 func (s *Server) run(ctx context.Context, sql string, args []any) (*ipc.Reader, error) {
 	in, out := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) }) // else an answer that nobody reads stays for ever
 	go func() {
 		out.CloseWithError(s.cfg.SQL(ctx, callerOf(ctx).tenant, control.Query{SQL: sql, Parameters: args, Format: "arrow"}, out))
 	}()
