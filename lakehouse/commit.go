@@ -208,7 +208,8 @@ func writeDataFile(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, l
 	out := &countingFile{WriteCloser: w}
 	meta, err := encode(out)
 	if err != nil {
-		_ = w.Close() // the encoder has, unless it never began
+		_ = w.Close()        // the encoder has, unless it never began
+		_ = wfs.Remove(path) // nobody names it; what stays is an orphan
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	df, err := table.DataFileFromMetadata(table.DataFileArgs{

@@ -1,29 +1,26 @@
 package lakehouse
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"math/bits"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/compute"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 )
 
 const (
-	// compactRows is the most rows of a compacted file: they are sorted in
-	// memory.
-	compactRows = 256 << 10
-	// fullRows makes a file large enough to be left alone.
-	fullRows = compactRows / 2
+	// compactRows is the most rows of a compacted file, and compactBytes what they
+	// may take: they are sorted in memory.
+	compactRows  = 256 << 10
+	compactBytes = 128 << 20
+	// fullRows or fullBytes make a file large enough to be left alone.
+	fullRows  = compactRows / 2
+	fullBytes = compactBytes / 2
 	// tierFiles is how many files of like size are merged into one. Each row
 	// is rewritten about log₈(fullRows) = 6 times in its life.
 	tierFiles = 8
@@ -69,11 +66,14 @@ func (l *Lake) Compact(ctx context.Context, all bool, progress func(done, known 
 			if progress != nil {
 				progress(i, len(groups))
 			}
-			r, err := l.compactGroup(ctx, one, g)
-			if err != nil {
-				return report, fmt.Errorf("compact %s: %w", one.name, err)
+			for len(g) > 1 { // what is too much for one file goes on into the next
+				r, used, err := l.compactGroup(ctx, one, g)
+				if err != nil {
+					return report, fmt.Errorf("compact %s: %w", one.name, err)
+				}
+				report.add(r)
+				g = g[max(used, 1):]
 			}
-			report.add(r)
 		}
 	}
 	return report, nil
@@ -107,8 +107,9 @@ func (l *Lake) compactionGroups(ctx context.Context, t *table.Table, all bool) (
 	}
 	today := day(l.cfg.Clock().Add(-dayClosed).UnixMicro())
 	var groups [][]table.FileScanTask
+	weights := l.weights.of(t.Identifier()[1], seen)
 	for k, files := range byPartition {
-		groups = append(groups, mergeable(files, all || k.day < today)...)
+		groups = append(groups, mergeable(files, weights, all || k.day < today)...)
 	}
 	slices.SortFunc(groups, func(a, b []table.FileScanTask) int { // oldest first, so that a stopped run begins the same
 		return strings.Compare(a[0].File.FilePath(), b[0].File.FilePath())
@@ -131,12 +132,13 @@ func dayOf(f iceberg.DataFile) int32 {
 }
 
 // mergeable picks sets of files to merge from one partition: tierFiles of like
-// size, or, when final, everything that is not full.
-func mergeable(files []table.FileScanTask, final bool) [][]table.FileScanTask {
+// size, or, when final, everything that is not full. weights are known bytes of
+// files.
+func mergeable(files []table.FileScanTask, weights map[string]int64, final bool) [][]table.FileScanTask {
 	tiers := map[int][]table.FileScanTask{}
 	for _, f := range files {
 		rows := f.File.Count()
-		if rows >= fullRows {
+		if rows >= fullRows || weights[f.File.FilePath()] >= fullBytes {
 			continue
 		}
 		tier := 0
@@ -156,14 +158,17 @@ func mergeable(files []table.FileScanTask, final bool) [][]table.FileScanTask {
 		}
 		slices.SortFunc(tier, func(a, b table.FileScanTask) int { return strings.Compare(a.File.FilePath(), b.File.FilePath()) })
 		var group []table.FileScanTask
-		rows := int64(0)
+		rows, bytes := int64(0), int64(0)
 		for _, f := range tier {
-			if rows+f.File.Count() > compactRows && len(group) > 1 {
-				groups = append(groups, group)
-				group, rows = nil, 0
+			weight := weights[f.File.FilePath()]
+			if rows+f.File.Count() > compactRows || bytes+weight > compactBytes {
+				if len(group) > 1 {
+					groups = append(groups, group)
+				}
+				group, rows, bytes = nil, 0, 0
 			}
 			group = append(group, f)
-			rows += f.File.Count()
+			rows, bytes = rows+f.File.Count(), bytes+weight
 		}
 		if len(group) > 1 {
 			groups = append(groups, group)
@@ -172,159 +177,98 @@ func mergeable(files []table.FileScanTask, final bool) [][]table.FileScanTask {
 	return groups
 }
 
-// compactGroup rewrites files of one partition as one.
-func (l *Lake) compactGroup(ctx context.Context, one *layout, group []table.FileScanTask) (CompactReport, error) {
+// compactGroup rewrites files of one partition as one: as many of the first ones
+// as memory may hold, which is told. Files that somebody has exchanged since
+// they were chosen, such as a deletion, are left to the next round.
+func (l *Lake) compactGroup(ctx context.Context, one *layout, group []table.FileScanTask) (report CompactReport, used int, err error) {
 	l.rewriting.Lock()
 	defer l.rewriting.Unlock()
+	report, used, err = l.merge(ctx, one, group)
+	if err == nil || context.Cause(ctx) != nil {
+		return report, used, err
+	}
+	there, fault := l.named(ctx, one, group)
+	if fault != nil || there {
+		return report, 0, errors.Join(err, fault)
+	}
+	l.cfg.Logger.Info("lakehouse_compaction_left", "table", one.name, "files", len(group), "error", err)
+	return report, len(group), nil
+}
+
+func (l *Lake) merge(ctx context.Context, one *layout, group []table.FileScanTask) (report CompactReport, used int, err error) {
 	t, err := l.load(ctx, one.name)
 	if err != nil {
-		return CompactReport{}, err
+		return report, 0, err
 	}
-	rec, err := readSorted(ctx, t, one, group)
+	rows, err := gather(ctx, t, group)
 	if err != nil {
-		return CompactReport{}, err
+		return report, 0, err
+	}
+	defer rows.release(0)
+	for i, n := range rows.weights {
+		l.weights.note(one.name, group[i].File.FilePath(), n)
+	}
+	if rows.files < 2 {
+		return report, rows.files, nil
+	}
+	group = group[:rows.files]
+	rec, err := rows.sorted(ctx, one)
+	if err != nil {
+		return report, 0, err
 	}
 	defer rec.Release()
 	tenant, _ := group[0].File.Partition()[partitionTenantID].(string)
 	file, err := l.writeRecord(ctx, t, one, tenant, dayOf(group[0].File), rec)
 	if err != nil {
-		return CompactReport{}, err
+		return report, 0, err
 	}
-	report := CompactReport{Groups: 1, Removed: len(group), Added: 1, Rows: rec.NumRows(), Bytes: file.FileSizeBytes()}
+	l.weights.note(one.name, file.FilePath(), recordBytes(rec))
 	txn := t.NewTransaction()
 	rewrite := txn.NewRewrite(iceberg.Properties{"headlessly.operation": "compact"})
 	for _, f := range group {
 		rewrite.DeleteFile(f.File)
 	}
-	if err := rewrite.AddDataFile(file).Commit(ctx); err != nil {
-		return CompactReport{}, err
+	if err := rewrite.AddDataFile(file).Commit(ctx); err != nil { // it stages
+		return report, 0, errors.Join(err, l.removeUnnamed(ctx, t, file))
 	}
-	if _, err := txn.Commit(ctx); err != nil {
-		return CompactReport{}, err // what was written is an orphan, unless it landed
+	if _, err = txn.Commit(ctx); refused(err) {
+		err = errors.Join(err, l.removeUnnamed(ctx, t, file)) // it may hold rows that a deletion has looked for
 	}
-	return report, nil
+	if err != nil {
+		return report, 0, err // what was written is an orphan, unless it landed
+	}
+	return CompactReport{Groups: 1, Removed: len(group), Added: 1, Rows: rec.NumRows(), Bytes: file.FileSizeBytes()}, len(group), nil
 }
 
-// readSorted reads files as one record batch in the table's order.
-func readSorted(ctx context.Context, t *table.Table, one *layout, group []table.FileScanTask) (arrow.RecordBatch, error) {
-	scanned, records, err := t.Scan(table.WithMaxConcurrency(1)).ReadTasks(ctx, group)
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	schema, err := table.SchemaToArrowSchema(t.Schema(), nil, true, false) // as scanned, with field ids
-	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	columns, got, err := joined(scanned, records)
-	defer func() {
-		for _, c := range columns {
-			if c != nil {
-				c.Release()
-			}
-		}
-	}()
-	if err != nil {
-		return nil, err
-	}
-	want := int64(0)
-	for _, f := range group {
-		want += f.File.Count()
-	}
-	if got != want {
-		return nil, fmt.Errorf("files hold %d rows where the table says %d", got, want)
-	}
-	order, err := sortOrder(schema, columns, one)
-	if err != nil {
-		return nil, err
-	}
-	defer order.Release()
-	for i, c := range columns {
-		sorted, err := compute.TakeArray(ctx, c, order)
-		if err != nil {
-			return nil, fmt.Errorf("sort column %s: %w", schema.Field(i).Name, err)
-		}
-		c.Release()
-		columns[i] = sorted
-	}
-	return array.NewRecordBatch(schema, columns, got), nil
+// refused says whether a commit has certainly not landed.
+func refused(err error) bool {
+	return errors.Is(err, table.ErrCommitFailed) || errors.Is(err, table.ErrCommitDiverged)
 }
 
-// joined reads all rows and gives them as whole columns. What was read of a
-// column goes as soon as it is joined: the rows are in memory once, not twice.
-// The columns are the caller's to release, also with an error.
-func joined(schema *arrow.Schema, records iter.Seq2[arrow.RecordBatch, error]) (columns []arrow.Array, rows int64, err error) {
-	chunks := make([][]arrow.Array, schema.NumFields())
-	forget := func(i int) {
-		for _, c := range chunks[i] {
-			c.Release()
+// removeUnnamed removes files that were written and that no table names.
+func (l *Lake) removeUnnamed(ctx context.Context, t *table.Table, files ...iceberg.DataFile) error {
+	wfs, _, err := warehouse(ctx, t)
+	for _, f := range files {
+		if err == nil {
+			err = wfs.Remove(f.FilePath())
 		}
-		chunks[i] = nil
 	}
-	defer func() {
-		for i := range chunks {
-			forget(i)
-		}
-	}()
-	for rec, err := range records {
-		if err != nil {
-			return nil, 0, fmt.Errorf("read: %w", err)
-		}
-		rows += rec.NumRows()
-		for i := range chunks {
-			c := rec.Column(i)
-			c.Retain()
-			chunks[i] = append(chunks[i], c)
-		}
-		rec.Release()
-	}
-	columns = make([]arrow.Array, len(chunks))
-	for i := range chunks {
-		if len(chunks[i]) == 0 {
-			chunks[i] = []arrow.Array{array.MakeArrayOfNull(memory.DefaultAllocator, schema.Field(i).Type, 0)}
-		}
-		if columns[i], err = array.Concatenate(chunks[i], memory.DefaultAllocator); err != nil {
-			return columns, 0, fmt.Errorf("join column %s: %w", schema.Field(i).Name, err)
-		}
-		forget(i)
-	}
-	return columns, rows, nil
+	return err
 }
 
-// sortOrder is the rows' numbers in the table's order.
-func sortOrder(schema *arrow.Schema, columns []arrow.Array, one *layout) (arrow.Array, error) {
-	find := func(name string) arrow.Array {
-		if i := schema.FieldIndices(name); len(i) == 1 {
-			return columns[i[0]]
-		}
-		return nil
+// named says whether the newest state of a table has all of these files.
+func (l *Lake) named(ctx context.Context, one *layout, group []table.FileScanTask) (bool, error) {
+	t, err := l.load(ctx, one.name)
+	if err != nil {
+		return false, err
 	}
-	when, ok1 := find(one.sortTime).(*array.Timestamp)
-	seq, ok2 := find("log_seq").(*array.Int64)
-	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("sort columns have types that are not known: %s", schema)
+	files, err := dataFiles(ctx, t)
+	if err != nil {
+		return false, err
 	}
-	var name array.StringLike
-	if one.sortEvent != "" {
-		var ok bool
-		if name, ok = find(one.sortEvent).(array.StringLike); !ok {
-			return nil, fmt.Errorf("sort column %s is no text", one.sortEvent)
-		}
+	has := map[string]bool{}
+	for _, f := range files {
+		has[f.FilePath()] = true
 	}
-	rows := make([]int64, seq.Len())
-	for i := range rows {
-		rows[i] = int64(i)
-	}
-	slices.SortFunc(rows, func(a, b int64) int {
-		i, j := int(a), int(b)
-		if name != nil {
-			if c := strings.Compare(name.Value(i), name.Value(j)); c != 0 { // null is "": first
-				return c
-			}
-		}
-		return cmp.Or(cmp.Compare(when.Value(i), when.Value(j)), cmp.Compare(seq.Value(i), seq.Value(j)))
-	})
-	b := array.NewInt64Builder(memory.DefaultAllocator)
-	defer b.Release()
-	b.AppendValues(rows, nil)
-	return b.NewArray(), nil
+	return !slices.ContainsFunc(group, func(f table.FileScanTask) bool { return !has[f.File.FilePath()] }), nil
 }

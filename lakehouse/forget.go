@@ -152,7 +152,7 @@ func (l *Lake) forgetIn(ctx context.Context, one *layout, p *Person, messages ma
 		report.Rows, report.Files, report.Rewritten = 0, len(files), 0
 		if len(files) > 0 {
 			err = l.replaceWithout(ctx, one, t, p, messages, files, &report)
-			if errors.Is(err, table.ErrCommitFailed) && try < forgetTries {
+			if refused(err) && try < forgetTries {
 				if err := pause(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
 					return report, err
 				}
@@ -192,6 +192,9 @@ func (l *Lake) replaceWithout(ctx context.Context, one *layout, t *table.Table, 
 		return err
 	}
 	_, err := txn.Commit(ctx)
+	if refused(err) {
+		err = errors.Join(err, l.removeUnnamed(ctx, t, fresh...))
+	}
 	return err
 }
 

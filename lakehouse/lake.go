@@ -31,6 +31,7 @@ type Lake struct {
 	spare   spare
 
 	rewriting sync.Mutex // one exchange of files at a time: compaction, retention, deletion
+	weights   weights
 	promoted  []promoted
 	conflicts []atomic.Int64 // by promotion
 

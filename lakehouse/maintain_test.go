@@ -249,6 +249,48 @@ func TestExpiryRemovesWhatOnlyOldSnapshotsName(t *testing.T) {
 	}
 }
 
+// TestLargeRowsAreMergedWithinBounds merges files whose rows take more memory
+// than a merge may, though they are few and compress well.
+func TestLargeRowsAreMergedWithinBounds(t *testing.T) {
+	dir := t.TempDir()
+	lake := openLake(t, dir, func(c *lakehouse.Config) { c.Clock = later })
+	log := laketest.NewLog()
+	w, stop := startWriter(t, lake, log)
+	const files, rows, each = 12, 700, 30_000 // 20 MiB each: six fit
+	large := `{"x":"` + strings.Repeat("abcdefghij", each/10) + `"}`
+	n := 0
+	for range files {
+		batch := make([]headlessly.Record, rows)
+		for i := range batch {
+			e := laketest.Event("acme", n)
+			e.Properties = large
+			batch[i] = laketest.Record(e)
+			n++
+		}
+		log.Append(batch...)
+		flush(t, w)
+	}
+	stop()
+	r, err := lake.Compact(t.Context(), false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Groups != 2 || r.Removed != files || r.Added != 2 || r.Rows != files*rows {
+		t.Errorf("got %+v, want two files of six", r)
+	}
+	wantSound(t, lake)
+	if s := status(t, lake); s.Rows != int64(n) {
+		t.Errorf("%d rows are there, want %d", s.Rows, n)
+	}
+	if r, err := lake.Compact(t.Context(), true, nil); err != nil || r.Groups != 0 {
+		t.Errorf("a second compaction did %+v, %v", r, err)
+	}
+	again := openLake(t, dir, func(c *lakehouse.Config) { c.Clock = later }) // has to look what they hold
+	if r, err := again.Compact(t.Context(), true, nil); err != nil || r.Groups != 0 {
+		t.Errorf("a compaction after a restart did %+v, %v", r, err)
+	}
+}
+
 // TestExpiryKeepsTheStateOfItsLimit commits, waits, and commits in a burst: in
 // between, the last before the wait was the table.
 func TestExpiryKeepsTheStateOfItsLimit(t *testing.T) {
