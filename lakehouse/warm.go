@@ -1,17 +1,30 @@
 package lakehouse
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
+	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 )
 
-// warm fills the window of known ids from the newest files of a table, and
-// returns how many it read.
+// newest is the time of a file's newest row, as far as the table knows. When the
+// file was written does not tell: a compaction writes old rows anew.
+func (l *layout) newest(f iceberg.DataFile) int64 {
+	field, _ := l.schema.FindFieldByName(l.day)
+	if at := f.UpperBoundValues()[field.ID]; len(at) == 8 {
+		return int64(binary.LittleEndian.Uint64(at)) //nolint:gosec // as Iceberg writes it
+	}
+	return int64(dayOf(f)) * dayMicros
+}
+
+// warm fills the window of known ids from the files of a table that hold the
+// newest rows, and returns how many it read.
 func (l *Lake) warm(ctx context.Context, one *layout, r *recent) (int, error) {
 	t, err := l.load(ctx, one.name)
 	if err != nil {
@@ -24,13 +37,8 @@ func (l *Lake) warm(ctx context.Context, one *layout, r *recent) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("plan %s: %w", one.name, err)
 	}
-	newest := func(x table.FileScanTask) int64 {
-		if x.DataSequenceNumber == nil {
-			return 0
-		}
-		return *x.DataSequenceNumber
-	}
-	slices.SortStableFunc(tasks, func(a, b table.FileScanTask) int { return int(newest(b) - newest(a)) })
+	tasks = wholeFiles(tasks)
+	slices.SortStableFunc(tasks, func(a, b table.FileScanTask) int { return cmp.Compare(one.newest(b.File), one.newest(a.File)) })
 	room := int64(r.room())
 	n := 0
 	for n < len(tasks) && room > 0 {

@@ -86,6 +86,33 @@ func TestCopiesOfAnEventAreWrittenOnce(t *testing.T) {
 	}
 }
 
+// TestARestartKnowsTheNewestEventsThoughOlderOnesWereMergedSince has a window
+// that the merged day alone would fill.
+func TestARestartKnowsTheNewestEventsThoughOlderOnesWereMergedSince(t *testing.T) {
+	log, lake := laketest.NewLog(), openLake(t, t.TempDir(), func(c *lakehouse.Config) { c.Clock, c.DedupeWindow = later, 40 })
+	manyFiles(t, lake, log, 3) // of yesterday
+	var today []headlessly.Record
+	for n := 1000; n < 1015; n++ {
+		e := laketest.Event("acme", n)
+		e.ReceivedAt += 24 * 60 * 60 * 1_000_000
+		today = append(today, laketest.Record(e))
+	}
+	log.Append(today...)
+	w, stop := startWriter(t, lake, log)
+	flush(t, w)
+	stop()
+	if r, err := lake.Compact(t.Context(), false, nil); err != nil || r.Groups != 2 {
+		t.Fatalf("compact: %+v, %v", r, err)
+	}
+	log.Append(today...)
+	w, stop = startWriter(t, lake, log)
+	flush(t, w)
+	stop()
+	if d := w.Stats().Duplicates; d != 15 {
+		t.Errorf("%d copies were dropped, want 15", d)
+	}
+}
+
 func TestDamageInTheLogIsCountedAndPassed(t *testing.T) {
 	log, lake := laketest.NewLog(), openLake(t, t.TempDir())
 	log.Append(laketest.Records("acme", 0, 5)...)
