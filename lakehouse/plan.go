@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -19,6 +21,18 @@ type sources struct {
 	tables []wire.Table
 	remote []string // the files of an object store among them
 	partly bool     // of which something is missing that read did not name
+}
+
+// vanished says whether a file of the plan has been removed since.
+func (s sources) vanished() bool {
+	for _, t := range s.tables {
+		for _, path := range t.Files {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // plan lists, for every table, the files that a query of tenant may read. What

@@ -120,17 +120,22 @@ func (l *Lake) queryDir() (string, error) {
 func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryLimits, opts QueryOptions) (*Rows, error) {
 	read := readsOf(sql)
 	read.times = periodsOf(sql, opts.Args, l.cfg.Clock())
-	checked := false
+	checked, planned := false, 1
 	for {
 		done, result, from, err := l.attempt(ctx, dir, tenant, sql, read, limits, opts)
 		if err == nil {
 			return openRows(dir, result, done, limits.MaxRows)
 		}
 		var bad *QueryError
-		if !errors.As(err, &bad) || !bad.ran {
+		if !errors.As(err, &bad) {
 			return nil, err
 		}
 		switch { // it may have needed what its text does not name
+		case planned < planTries && from.vanished(): // a deletion does not wait for queries
+			l.cfg.Logger.Info("lakehouse_query_plans_anew", "error", bad.Code)
+			planned++
+		case !bad.ran:
+			return nil, err
 		case from.partly && len(read.times) > 0:
 			l.cfg.Logger.Info("lakehouse_query_reads_all_times", "error", bad.Code)
 			read.times = nil

@@ -162,6 +162,51 @@ func TestALogOfManyBatchesIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// TestAQueryWhoseFilesADeletionRemovesIsPlannedAnew has a person forgotten
+// between the plan and its reading.
+func TestAQueryWhoseFilesADeletionRemovesIsPlannedAnew(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	planned, gone := filepath.Join(dir, "planned"), filepath.Join(dir, "gone")
+	waits := `cat > "$0"; while [ ! -e "$1" ]; do sleep 0.01; done; exec "$2" sql-worker < "$0"`
+	lake, log, w := lakeOf(t, func(c *lakehouse.Config) { c.Worker = []string{"/bin/sh", "-c", waits, planned, gone, self} })
+	mine := laketest.Event("acme", 0)
+	mine.UserID = "to-be-forgotten"
+	log.Append(append(laketest.Records("acme", 1, 10), laketest.Record(mine))...)
+	flush(t, w)
+	type answered struct {
+		text string
+		err  error
+	}
+	done := make(chan answered, 1)
+	go func() {
+		rows, err := lake.Query(t.Context(), "acme", "SELECT count(*) AS n FROM events", lakehouse.QueryOptions{})
+		var out strings.Builder
+		if err == nil {
+			err = errors.Join(rows.Write(t.Context(), &out, lakehouse.FormatCSV), rows.Close())
+		}
+		done <- answered{out.String(), err}
+	}()
+	for { // the request is whole once it is longer than nothing and its pipe has closed; the worker waits for gone
+		if info, err := os.Stat(planned); err == nil && info.Size() > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := lake.Forget(t.Context(), lakehouse.Person{Tenant: "acme", Users: []string{mine.UserID}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(gone, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.err != nil || got.text != "n\n9\n" {
+		t.Errorf("got %q, %v, want 9", got.text, got.err)
+	}
+}
+
 func TestAQueryOfThePastSeesItsRows(t *testing.T) {
 	lake, log, w := lakeOf(t)
 	log.Append(laketest.Records("acme", 0, 10)...)
