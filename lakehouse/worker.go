@@ -125,7 +125,7 @@ func (w *worker) ask(ctx context.Context, req wire.Request, progress func(float6
 		_, err := w.in.Write(input)
 		sent <- errors.Join(err, w.in.Close())
 	}()
-	last, readErr := replies(w.out, progress)
+	last, heard, readErr := replies(w.out, progress)
 	<-w.exited
 	sendErr := <-sent
 	readErr = errors.Join(readErr, sendErr, w.out.Close())
@@ -137,25 +137,26 @@ func (w *worker) ask(ctx context.Context, req wire.Request, progress func(float6
 		return nil, &QueryError{Code: last.Error.Code, Message: last.Error.Message, ran: last.Error.Ran}
 	case last.Done != nil && w.err == nil:
 		return last.Done, nil
-	case w.waited && sendErr != nil:
+	case w.waited && !heard: // what was sent may lie in the pipe
 		return nil, errDiedWaiting
 	}
 	w.lake.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, w.err), "stderr", w.noise.String())
 	return nil, &QueryError{Code: CodeWorker, Message: "query needed more memory, time or disk than it may have, and was stopped"}
 }
 
-// replies reads the worker's lines and gives the last.
-func replies(out io.Reader, progress func(float64)) (last wire.Reply, err error) {
+// replies reads the worker's lines and gives the last. heard says that there was
+// one: the first comes when the request has been read.
+func replies(out io.Reader, progress func(float64)) (last wire.Reply, heard bool, err error) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, maxReplyLine)
-	for lines.Scan() {
+	for ; lines.Scan(); heard = true {
 		var r wire.Reply
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			_, _ = io.Copy(io.Discard, out)
-			return wire.Reply{}, fmt.Errorf("read SQL worker's reply: %w", err)
+			return wire.Reply{}, true, fmt.Errorf("read SQL worker's reply: %w", err)
 		}
 		if r.Progress != nil {
-			if progress != nil {
+			if heard && progress != nil { // the first is no progress
 				progress(*r.Progress)
 			}
 			continue
@@ -164,7 +165,7 @@ func replies(out io.Reader, progress func(float64)) (last wire.Reply, err error)
 	}
 	err = lines.Err()
 	_, _ = io.Copy(io.Discard, out)
-	return last, err
+	return last, heard, err
 }
 
 // headBuffer keeps the first bytes written to it.

@@ -25,6 +25,7 @@ func Main(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&req); err != nil {
 		return fmt.Errorf("read request: %w", err)
 	}
+	answer.progress(0)
 	err := opening
 	if err == nil {
 		err = confine(req)

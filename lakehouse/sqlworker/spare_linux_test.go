@@ -95,3 +95,40 @@ func TestAWorkerWaitsForTheNextQuery(t *testing.T) {
 		t.Errorf("workers %v are left", left)
 	}
 }
+
+// TestAWorkerThatDiesBeforeItHasReadItsQueryIsReplaced kills one that has its
+// query in the pipe.
+func TestAWorkerThatDiesBeforeItHasReadItsQueryIsReplaced(t *testing.T) {
+	others := workers(t)
+	cfg := lakehouse.Default(t.TempDir())
+	cfg.SpareWorker = true
+	lake, err := lakehouse.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := lake.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ask(t, lake, "", "SELECT 1 AS n", lakehouse.FormatCSV)
+	pid := waiting(t, others)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		rows, err := lake.Query(t.Context(), "", "SELECT 2 AS n", lakehouse.QueryOptions{})
+		if err == nil {
+			err = rows.Close()
+		}
+		done <- err
+	}()
+	time.Sleep(500 * time.Millisecond) // the query is in the pipe by then, or finds it closed
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("got %v", err)
+	}
+}

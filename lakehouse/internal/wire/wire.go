@@ -1,7 +1,8 @@
 // Package wire is what the lakehouse and its SQL worker process say to each
 // other: one [Request] as JSON on the worker's standard input, then one
-// [Reply] a line on its standard output, of which the last is an error or the
-// description of the result file.
+// [Reply] a line on its standard output, of which the first comes when the
+// request has been read and the last is an error or the description of the
+// result file.
 //
 // It holds types only and is not a stable format: both ends are one binary.
 package wire
