@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/headlessly/headlessly"
@@ -56,13 +57,22 @@ func (l *Link) ConfigText(name string) string {
 	return s
 }
 
-// List gives a list of strings of the integration.
+// List gives a list of strings of the integration. A text is one too, with
+// commas: a command line gives it where no declaration says that it is a list.
 func (l *Link) List(field string) []string {
-	list, _ := l.Fields[field].([]any)
 	var out []string
-	for _, v := range list {
-		if s, ok := v.(string); ok {
-			out = append(out, s)
+	switch v := l.Fields[field].(type) {
+	case []any:
+		for _, part := range v {
+			if s, ok := part.(string); ok {
+				out = append(out, s)
+			}
+		}
+	case string:
+		for part := range strings.SplitSeq(v, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
 		}
 	}
 	return out

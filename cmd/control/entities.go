@@ -89,7 +89,7 @@ func (r resource) onType(name string) {
 		}})
 	default:
 		if _, err := r.typ.FindVerb(name); err != nil && r.r.Method != http.MethodPost {
-			r.p.fail(r.call, &graph.Error{Code: graph.CodeNotFound, Type: r.typ.Name, ID: name, Message: "there is no such " + r.typ.Name})
+			r.p.fail(r.call, r.p.cfg.Graph.NoSuch(r.typ.Name, name))
 			return
 		}
 		r.methods(methods{http.MethodPost: func() { r.verb(name, "") }})

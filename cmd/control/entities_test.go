@@ -124,3 +124,26 @@ func TestFindOverREST(t *testing.T) {
 		}
 	}
 }
+
+func TestAnIdThatNamesNothingIsToldApart(t *testing.T) {
+	p := start(t)
+	_, deal, _ := p.call(t, p.secret, "POST", "/~acme/Deal", `{"name":"A"}`)
+	id := deal["$id"].(string)
+	for _, row := range []struct{ name, method, path, says string }{
+		{"one of nothing", "GET", "/~acme/Contact/contact_AAAAAAAA", "contact_AAAAAAAA; Contact.find lists them"},
+		{"a verb on it", "POST", "/~acme/Integration/integration_AAAAAAAA/sync", "integration_AAAAAAAA; Integration.find"},
+		{"one of another type", "GET", "/~acme/Integration/" + id, id + ", which is the id of a Deal"},
+		{"a verb on that", "POST", "/~acme/Integration/" + id + "/disconnect", "the id of a Deal"},
+		{"a very long one", "GET", "/~acme/Deal/" + strings.Repeat("x", 300), "xxx…; Deal.find"},
+	} {
+		if status, body, raw := p.call(t, p.secret, row.method, row.path, ""); status != 404 || body["error"] != "not_found" || !strings.Contains(raw, row.says) {
+			t.Errorf("%s: got %d %s, want %q", row.name, status, raw, row.says)
+		}
+	}
+	if status, body, raw := p.call(t, p.secret, "POST", "/~acme/Integration/disconnect", `{}`); status != 400 || body["field"] != "id" || !strings.Contains(raw, "an Integration") {
+		t.Errorf("no id: got %d %s", status, raw)
+	}
+	if status, body, raw := p.call(t, p.secret, "POST", "/~acme/Integration/connect", `{}`); status != 400 || body["field"] != "provider" || !strings.Contains(raw, "analytics, ") {
+		t.Errorf("no provider: got %d %s", status, raw)
+	}
+}

@@ -64,7 +64,21 @@ func fault(field, format string, args ...any) error {
 // repos are the repositories that connect names, as owner/name.
 func repos(l *connectors.Link) ([]string, error) {
 	owner := l.Text("owner")
+	if v := l.Fields["owner"]; v != nil && owner == "" && v != "" {
+		return nil, fault("owner", "must be a text: the user's or organisation's name")
+	}
 	var out []string
+	switch v := l.Fields["repos"].(type) {
+	case nil, string:
+	case []any: // one that is passed over would let all others in
+		for i, r := range v {
+			if _, ok := r.(string); !ok {
+				return nil, fault(fmt.Sprintf("repos[%d]", i), "must be a text: write owner/name")
+			}
+		}
+	default:
+		return nil, fault("repos", "must be a list such as [\"owner/name\"]")
+	}
 	for i, r := range l.List("repos") {
 		if !strings.Contains(r, "/") && owner != "" {
 			r = owner + "/" + r

@@ -353,6 +353,7 @@ func TestWhatGitHubRefusesIsRefused(t *testing.T) {
 		code   graph.Code
 		field  string
 	}{
+		{"an unknown project", fields{"title": "x", "project": "project_e5JhLzXc"}, nil, graph.CodeValidation, "project"},
 		{"an unknown milestone", fields{"title": "x", "project": project.ID, "milestone": "v9"}, nil, "", "milestone"},
 		{"an unknown assignee", fields{"title": "x", "project": project.ID, "assignee": "nobody"}, nil, "", "assignee"},
 		{"a rate limit", fields{"title": "x", "project": project.ID}, func(f *githubtest.Faults) { f.Remaining, f.Reset = 0, r.Clock.Now().Add(time.Minute) }, graph.CodeRateLimited, ""},
@@ -404,6 +405,13 @@ func TestCredentialsAreJudged(t *testing.T) {
 		{"a token without the scope", nil, "gist, read:user", "missing: repo"},
 		{"a repository that it cannot see", fields{"repos": []any{"acme/secret"}}, "repo", "acme/secret"},
 		{"a repository that is none", fields{"repos": []any{"shop"}}, "repo", "owner/name"},
+		{"one as a text, as a command line gives it", fields{"repos": "acme/shop, acme/secret"}, "repo", "acme/secret"},
+		{"one that is no text", fields{"repos": []any{7}}, "repo", "owner/name"},
+		{"something else", fields{"repos": true}, "repo", "a list"},
+		{"a misspelt argument", fields{"repo": "acme/shop"}, "repo", "did you mean repos?"},
+		{"another", fields{"apiBaseURL": "http://127.0.0.1:1"}, "repo", "did you mean apiBaseUrl?"},
+		{"no provider", fields{"provider": nil}, "repo", "github"},
+		{"an owner that is no text", fields{"owner": 7}, "repo", "owner must be a text"},
 		{"no credential", fields{"token": nil}, "repo", "token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -48,6 +48,9 @@ func (p *pusher) repository(ctx context.Context, project string) (*gh.Repository
 	}
 	e, err := p.l.Graph.Get(ctx, "Project", project, graph.AsOf{})
 	if graph.CodeOf(err) == graph.CodeNotFound {
+		if p.d.Current == nil { // it was to become an issue at GitHub
+			return nil, fault("project", "there is no Project %s; Project.find lists them", project)
+		}
 		return nil, nil //nolint:nilnil // likewise
 	}
 	if err != nil {

@@ -193,9 +193,9 @@ func (t *Type) builtins() {
 	}
 }
 
-// nearest is the name in list that s was probably meant to be, "" when none is
+// Nearest is the name in list that s was probably meant to be, "" when none is
 // close.
-func nearest(s string, list []string) string {
+func Nearest(s string, list []string) string {
 	best, distance := "", 1+len(s)/3
 	for _, c := range list {
 		if d := levenshtein.ComputeDistance(strings.ToLower(s), strings.ToLower(c)); d <= distance {

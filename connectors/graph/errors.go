@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -101,6 +102,30 @@ func CodeOf(err error) Code {
 
 func notFound(typ, id, format string, args ...any) *Error {
 	return &Error{Code: CodeNotFound, Type: typ, ID: id, Message: fmt.Sprintf(format, args...)}
+}
+
+// longestID is as much of an unknown id as an error repeats.
+const longestID = 64
+
+// NoSuch is the error of an id that names nothing of a type.
+func (s *Store) NoSuch(typ, id string) *Error {
+	other := ""
+	if t := s.types.OfID(id); t != nil && t.Name != typ {
+		other = ", which is the id of " + withArticle(t.Name)
+	}
+	shown := id
+	if len(shown) > longestID {
+		shown = strings.ToValidUTF8(shown[:longestID], "") + "…"
+	}
+	return notFound(typ, id, "there is no such %s: %s%s; %s.find lists them", typ, shown, other, typ)
+}
+
+// withArticle is a type's name in a sentence.
+func withArticle(typ string) string {
+	if strings.ContainsAny(typ[:min(1, len(typ))], "AEIO") {
+		return "an " + typ
+	}
+	return "a " + typ
 }
 
 func invalid(typ, field, format string, args ...any) *Error {

@@ -58,10 +58,10 @@ func (sc *Scope) begin(ctx context.Context, op Op) (*attempt, error) {
 		}
 	}
 	if a.creates() && (a.verb == nil || !a.verb.Creates) {
-		return nil, invalid(t.Name, "id", "id: %s.%s needs the id of a %s", t.Name, a.name(), t.Name)
+		return nil, invalid(t.Name, "id", "id: %s.%s needs the id of %s; %s.find lists them", t.Name, a.name(), withArticle(t.Name), t.Name)
 	}
 	if !a.creates() && s.types.OfID(a.op.ID) != t {
-		return nil, notFound(t.Name, a.op.ID, "there is no such %s", t.Name)
+		return nil, s.NoSuch(t.Name, a.op.ID)
 	}
 	var faults []*Error
 	if a.in, faults = t.read(args); len(faults) > 0 {
@@ -204,7 +204,7 @@ func (a *attempt) look(ctx context.Context) (err error) {
 	case a.creates():
 		return nil
 	case a.now == nil:
-		return notFound(t, a.id, "there is no such %s", t)
+		return a.s.NoSuch(t, a.id)
 	case a.now.deleted && a.op.Verb != VerbRollback:
 		return notFound(t, a.id, "the %s is deleted; bring it back with rollback", t)
 	case a.op.IfVersion != 0 && a.op.IfVersion != a.now.Version:

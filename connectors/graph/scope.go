@@ -147,7 +147,7 @@ func (sc *Scope) Get(ctx context.Context, typ, id string, asOf AsOf) (*Entity, e
 	case st == nil && !asOf.IsZero():
 		return nil, notFound(typ, id, "there was no such %s at that moment", typ)
 	case st == nil || sc.store.types.OfID(id) != t:
-		return nil, notFound(typ, id, "there is no such %s", typ)
+		return nil, sc.store.NoSuch(typ, id)
 	case st.deleted:
 		return nil, notFound(typ, id, "the %s is deleted; read it with asOf, or bring it back with rollback", typ)
 	}

@@ -139,7 +139,7 @@ func (ts *Types) fingerprint() string {
 // suggestion is a sentence part that names the nearest known word, and all of
 // them when they are few.
 func suggestion(got string, known []string) string {
-	if best := nearest(got, known); best != "" {
+	if best := Nearest(got, known); best != "" {
 		return fmt.Sprintf("; did you mean %q?", best)
 	}
 	if len(known) <= 20 {

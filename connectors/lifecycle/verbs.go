@@ -53,6 +53,9 @@ func (c *Connections) route(ctx context.Context, sc *graph.Scope, op graph.Op) (
 	if _, has := op.Args["id"]; has || op.ID != "" {
 		return op, nil
 	}
+	if op.Args["provider"] == nil {
+		return op, invalid("provider", "is missing; name one of %s", strings.Join(c.cfg.Registry.Providers(), ", "))
+	}
 	provider, _ := op.Args["provider"].(string)
 	conn := c.cfg.Registry.Find(provider)
 	if conn == nil {
@@ -144,6 +147,9 @@ func (c *Connections) draft(d *graph.Draft, kind connectors.Kind) (*connectors.L
 			return nil, invalid(field, "%s takes no %s; it takes %s", kind.Name, field, strings.Join(append(slices.Clone(kind.Secrets), kind.Args...), ", "))
 		}
 	}
+	if err := c.misspelt(d, kind); err != nil {
+		return nil, err
+	}
 	l, err := c.blank(d.Tenant, d.ID, kind.Provider)
 	if err != nil {
 		return nil, err
@@ -168,6 +174,26 @@ func (c *Connections) draft(d *graph.Draft, kind connectors.Kind) (*connectors.L
 		}
 	}
 	return l, nil
+}
+
+// misspelt refuses an argument that nobody knows and that is almost one of the
+// provider's: it would be kept as a field and change nothing, or connect more
+// than was meant.
+func (c *Connections) misspelt(d *graph.Draft, kind connectors.Kind) error {
+	t, err := c.cfg.Graph.Types().Lookup(integration)
+	if err != nil {
+		return err
+	}
+	known := append(slices.Clone(kind.Args), kind.Secrets...)
+	for _, field := range slices.Sorted(maps.Keys(d.Args)) {
+		if strings.HasPrefix(field, "$") || t.Field(field) != nil || slices.Contains(known, field) {
+			continue
+		}
+		if meant := graph.Nearest(field, known); meant != "" {
+			return invalid(field, "%s takes no %s; did you mean %s?", kind.Name, field, meant)
+		}
+	}
+	return nil
 }
 
 // spread takes the argument "credentials", several secrets by name, apart.

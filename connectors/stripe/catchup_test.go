@@ -83,19 +83,19 @@ func TestAnAccountMayBeQuietForLongerThanStripeKeepsEvents(t *testing.T) {
 	}
 }
 
+// subscribe makes a subscription with n items at Stripe and gives its id.
+func (a *account) subscribe(n int) string {
+	product := a.stripe.Act("POST", "/v1/products", "name=Seat")["id"]
+	form := fmt.Sprintf("customer=%s", a.stripe.Act("POST", "/v1/customers", "name=Many&invoice_settings[default_payment_method]=pm_card")["id"])
+	for i := range n {
+		price := a.stripe.Act("POST", "/v1/prices", fmt.Sprintf("product=%s&currency=eur&unit_amount=%d&recurring[interval]=month", product, 100+i))["id"]
+		form += fmt.Sprintf("&items[%d][price]=%s", i, price)
+	}
+	return a.stripe.Act("POST", "/v1/subscriptions", form)["id"].(string)
+}
+
 func TestEveryItemOfASubscriptionCounts(t *testing.T) {
 	a := open(t, 0)
-	a.stripe.Act("POST", "/v1/products", "name=Seat")
-	product := a.stripe.All("products")[0]["id"].(string)
-	cus := a.stripe.Act("POST", "/v1/customers", "name=Ada&invoice_settings[default_payment_method]=pm_card")["id"].(string)
-	subscribe := func() string {
-		form := "customer=" + cus
-		for i := range 15 {
-			price := a.stripe.Act("POST", "/v1/prices", fmt.Sprintf("product=%s&currency=eur&unit_amount=%d&recurring[interval]=month", product, 100+i))["id"]
-			form += fmt.Sprintf("&items[%d][price]=%s", i, price)
-		}
-		return a.stripe.Act("POST", "/v1/subscriptions", form)["id"].(string)
-	}
 	whole := func(how, id string) {
 		t.Helper()
 		items, _ := a.find(t, "Subscription", "stripeSubscriptionId", id).Fields()["items"].([]any)
@@ -103,12 +103,12 @@ func TestEveryItemOfASubscriptionCounts(t *testing.T) {
 			t.Errorf("%s: got %d items, want 15", how, len(items))
 		}
 	}
-	first := subscribe()
+	first := a.subscribe(15)
 	a.connect(t, a.args())
 	a.WaitStatus(t, a.id, "Synced")
 	whole("by the first sync", first)
 	a.stripe.Webhooks()
-	second := subscribe()
+	second := a.subscribe(15)
 	a.deliver(t, a.stripe.Webhooks()...)
 	whole("by a webhook", second)
 	e := a.find(t, "Subscription", "stripeSubscriptionId", second)

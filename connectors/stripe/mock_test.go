@@ -114,6 +114,7 @@ func requests(t *testing.T, d *description) {
 	a.stripe = stripetest.Start(t, a.Clock.Now)
 	a.stripe.Seed(120) // more than a page
 	a.stripe.Act("POST", "/v1/customers", "name=Without&email=without@example.com")
+	a.subscribe(stripetest.ItemsShown + 1)
 	a.connect(t, a.args())
 	a.WaitStatus(t, a.id, "Synced")
 	everything(t, a)
