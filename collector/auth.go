@@ -61,7 +61,7 @@ func (c *Collector) identify(ctx *fasthttp.RequestCtx, f face) (caller, *errorRe
 		who.tenant = named
 	}
 	if named != "" && named != who.tenant {
-		return caller{}, newReply(403, "forbidden", "tenant", "the key belongs to another tenant than the one named; drop the tenant or use its key")
+		return caller{}, newReply(403, "forbidden", "tenant", "is another one than the key's; leave it out, or use its own key")
 	}
 	return who, nil
 }
@@ -71,11 +71,11 @@ func (c *Collector) identify(ctx *fasthttp.RequestCtx, f face) (caller, *errorRe
 func (c *Collector) withKey(key string, fromBrowser bool) (caller, *errorReply) {
 	k, ok := c.cfg.Directory.Authenticate(key)
 	if !ok {
-		return caller{}, newReply(401, "unauthorized", "key", "the key is unknown or revoked; list the keys with: headlessly keys")
+		return caller{}, newReply(401, "unauthorized", "key", "is unknown or revoked; list the keys with: headlessly keys")
 	}
 	secret := k.Kind != headlessly.KeyPublic
 	if secret && fromBrowser {
-		return caller{}, newReply(403, "forbidden", "key", "a secret key came from a browser: revoke it, and use the public key (hly_pk_…) there")
+		return caller{}, newReply(403, "forbidden", "key", "is a secret one and came from a browser: revoke it, and use the public key (hly_pk_…) there")
 	}
 	return caller{tenant: k.Tenant, keyed: true, secret: secret}, nil
 }
@@ -110,7 +110,7 @@ func (c *Collector) admit(who caller, origin string) (Policy, *errorReply) {
 		return Policy{}, newReply(403, "unknown_tenant", "tenant", "is not known here; declare it under tenants in the configuration file")
 	}
 	if p.RequireKey && !who.keyed {
-		return p, newReply(401, "unauthorized", "key", "this tenant takes events with a key only: send Authorization: Bearer hly_pk_…")
+		return p, newReply(401, "unauthorized", "key", "is missing, and this tenant takes no event without one: send Authorization: Bearer hly_pk_…")
 	}
 	if len(p.Origins) > 0 && !who.secret && !contains(p.Origins, origin) {
 		return p, newReply(403, "forbidden", "origin", "this origin is not on the tenant's list")

@@ -55,12 +55,14 @@ type Replay struct {
 	PerSecond float64
 	// DryRun sends nothing and counts what would be sent.
 	DryRun bool
-	// Progress is told now and then, and in any case before Replay returns. It
-	// must not block; nil for nobody.
+	// Progress is told now and then, and in any case before Replay returns, of
+	// what is done: events under way are in none of its counts. It must not
+	// block; nil for nobody.
 	Progress func(ReplayReport)
 	// Settled is told the place in the log of each event that is done: sent,
-	// refused, parked or left out. It must not block; nil for nobody.
-	Settled func(logSeq int64)
+	// refused, parked or left out, and the counts with it. It must not block;
+	// nil for nobody.
+	Settled func(logSeq int64, r ReplayReport)
 }
 
 // ReplayReport counts a replay. Read = Filtered + Skipped + Matched, and
@@ -114,7 +116,7 @@ func (r *Router) Replay(ctx context.Context, from iter.Seq2[Replayed, error], p 
 	err = run.all(ctx, from)
 	report := run.now()
 	if p.Progress != nil {
-		p.Progress(report)
+		p.Progress(run.settled(report))
 	}
 	return report, err
 }
@@ -329,11 +331,20 @@ const tellEvery = 100
 // tell passes on that an event is done. The lock is held.
 func (x *replaying) tell(seq, count int64) {
 	if x.p.Settled != nil {
-		x.p.Settled(seq)
+		x.p.Settled(seq, x.settled(x.report))
 	}
 	if x.p.Progress != nil && count%tellEvery == 0 {
-		x.p.Progress(x.report)
+		x.p.Progress(x.settled(x.report))
 	}
+}
+
+// settled is a report without the events that are under way.
+func (x *replaying) settled(r ReplayReport) ReplayReport {
+	if !x.p.DryRun {
+		r.Matched = r.Delivered + r.Refused + r.Parked + r.Unknown
+	}
+	r.Read = r.Filtered + r.Skipped + r.Matched
+	return r
 }
 
 // settle moves the position over what is done. The lock is held.

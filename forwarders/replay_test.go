@@ -184,6 +184,28 @@ func TestOnlyOneReplayToADestinationAtATime(t *testing.T) {
 	})
 }
 
+func TestATracesNextTryWaitsForTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, newFake("a", func(context.Context, forwarders.Item) error { return errDown }))
+		r, stop := start(t, b.cfg)
+		for range 30 {
+			b.events(10)
+			time.Sleep(time.Second)
+		}
+		s := r.Stats()[key("a")]
+		if s.Breaker != "open" {
+			t.Fatalf("the breaker is %s", s.Breaker)
+		}
+		e := forwardertest.Event("acme", headlessly.TypeTrack, 0, headlessly.SystemClock())
+		e.LogSeq = headlessly.LogSeq(1, 0)
+		got, err := r.Trace(t.Context(), e, nil)
+		if err != nil || got.Destinations[0].State != "parked" || got.Destinations[0].Next.Before(s.Until) {
+			t.Errorf("got %+v, %v, want the next try not before %s", got, err, s.Until)
+		}
+		stop()
+	})
+}
+
 func TestATraceSaysWhereAnEventWent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := newFake("good", nil)

@@ -108,7 +108,7 @@ func (r *Router) traceParked(ctx context.Context, e *headlessly.Event, step *Tra
 		if parkedEvent.UnmarshalBinary(it.Event) != nil || parkedEvent.MessageID != e.MessageID {
 			continue
 		}
-		step.Reason, step.Next = it.Reason, it.NotUntil
+		step.Reason, step.Next = it.Reason, r.nextTry(Key{e.Tenant, step.Destination}, it.NotUntil)
 		switch {
 		case it.Dead:
 			step.State = OutcomeDead
@@ -120,6 +120,20 @@ func (r *Router) traceParked(ctx context.Context, e *headlessly.Event, step *Tra
 		return true, nil
 	}
 	return false, err
+}
+
+// nextTry is when a parked item is tried again: not before the lane's breaker
+// lets anything through.
+func (r *Router) nextTry(key Key, notUntil time.Time) time.Time {
+	r.mu.RLock()
+	l := r.lanes[key]
+	r.mu.RUnlock()
+	if l != nil {
+		if _, until := l.breakerState(r.cfg.Clock()); until.After(notUntil) {
+			return until
+		}
+	}
+	return notUntil
 }
 
 // traceState judges an event that is not on the disk.

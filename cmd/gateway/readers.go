@@ -26,6 +26,8 @@ func (g *Gateway) deliveryMetrics(p func(string, any)) {
 		t.Parked += s.Parked
 		t.Dead += s.Dead
 		t.Unknown += s.Unknown
+		t.Carried += s.Carried
+		t.Removed += s.Removed
 		t.Attempts += s.Attempts
 		t.Retries += s.Retries
 		sums[key.Destination] = t
@@ -43,6 +45,8 @@ func (g *Gateway) deliveryMetrics(p func(string, any)) {
 			{"parked", s.Parked},
 			{"dead", s.Dead},
 			{"unknown", s.Unknown},
+			{"carried_total", s.Carried},
+			{"removed_total", s.Removed},
 			{"attempts_total", s.Attempts},
 			{"retries_total", s.Retries},
 		} {

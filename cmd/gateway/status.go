@@ -34,7 +34,7 @@ func (g *Gateway) gatewayMetrics(_ context.Context, tenant string) (map[string]f
 	}
 	for name, s := range g.deliveryStatus(tenant) {
 		for metric, n := range map[string]int64{
-			"accepted": s.Accepted, "delivered": s.Delivered, "skipped": s.Skipped, "pending": s.Pending, "parked": s.Parked, "dead": s.Dead, "unknown": s.Unknown, "retries": s.Retries,
+			"accepted": s.Accepted, "delivered": s.Delivered, "skipped": s.Skipped, "pending": s.Pending, "parked": s.Parked, "dead": s.Dead, "unknown": s.Unknown, "removed": s.Removed, "retries": s.Retries,
 		} {
 			out["delivery."+metric] += float64(n)
 			out["delivery."+name+"."+metric] = float64(n)

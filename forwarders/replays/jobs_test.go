@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -160,6 +162,38 @@ func TestAJobThatTheGatewaysStopInterruptsGoesOnByItself(t *testing.T) {
 		}
 		if opened.Load() != 2 {
 			t.Errorf("the source was opened %d times, want twice", opened.Load())
+		}
+		stop()
+	})
+}
+
+// The files of a job as a kill leaves them, at some moment of its way.
+func TestAJobThatAKillInterruptsCountsEachEventOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 500
+		dir, d := t.TempDir(), &target{took: map[string]int{}}
+		sources := map[string]replays.Source{"lake": events(n, new(atomic.Int64))}
+		jobs, stop := start(t, dir, d, sources)
+		job, err := jobs.Start(replays.Request{Tenant: "acme", Destination: "a", From: "lake", PerSecond: 37})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4500 * time.Millisecond)
+		killed := filepath.Join(t.TempDir(), "killed")
+		if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		d.mu.Lock()
+		d.took = map[string]int{}
+		d.mu.Unlock()
+		jobs, stop = start(t, killed, d, sources)
+		job = until(t, jobs, job.ID, replays.Done)
+		if r := job.Report; r.Delivered != n || r.Read != n || r.Matched != n {
+			t.Errorf("got %+v, want each of %d events counted once", r, n)
+		}
+		if sent := d.times()[1]; sent == 0 || sent >= n {
+			t.Errorf("%d events were sent after the kill: the test kills too early or too late", sent)
 		}
 		stop()
 	})

@@ -24,6 +24,9 @@ type part struct {
 	base forwarders.ReplayReport // of the parts before
 	mu   sync.Mutex
 	done *roaring64.Bitmap
+	// report counts what of done is of this part: both are saved as they were
+	// at one moment, so that a kill costs neither.
+	report forwarders.ReplayReport
 }
 
 // work runs a job to its end and says how it ended.
@@ -111,10 +114,12 @@ func (j *Jobs) saveNow(ctx context.Context, e *entry, p *part) {
 		more = wait(ctx, saveEvery)
 		p.mu.Lock()
 		raw, err := p.done.ToBytes()
+		report := plus(p.base, p.report)
 		p.mu.Unlock()
 		j.mu.Lock()
 		job := e.job
 		j.mu.Unlock()
+		job.Report = report
 		if err != nil {
 			j.cfg.Logger.Error("replay.save", slog.String("id", job.ID), slog.Any("error", err))
 			continue
@@ -137,10 +142,11 @@ func (j *Jobs) progress(e *entry, p *part, s Stream, r forwarders.ReplayReport) 
 	}
 }
 
-func (p *part) settled(seq int64) {
+func (p *part) settled(seq int64, r forwarders.ReplayReport) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done.Add(uint64(seq)) //nolint:gosec // a place in the log is never negative
+	p.report = r
 }
 
 // left passes on what is not done yet.
