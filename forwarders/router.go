@@ -75,15 +75,18 @@ func (r *Router) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.work = work
+	// What requests leave behind that the stop cuts off must still reach the disk.
+	keep, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
 	r.running.Store(true)
 	defer close(r.over)
 	defer r.running.Store(false)
 
 	var parts, disk, commits sync.WaitGroup
-	disk.Go(func() { r.parker.run(work) })
+	disk.Go(func() { r.parker.run(keep) })
 	stop := make(chan struct{})
-	commits.Go(func() { r.commit(work, stop, done) })
-	commits.Go(func() { r.recorder.Run(work, stop) })
+	commits.Go(func() { r.commit(keep, stop, done) })
+	commits.Go(func() { r.recorder.Run(keep, stop) })
 	parts.Go(func() { r.read(ctx, done+1) })
 	parts.Go(func() { r.sweep(ctx) })
 	parts.Go(func() { r.retry.run(ctx) })
@@ -99,7 +102,8 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 	grace := time.AfterFunc(r.cfg.Grace, cancel)
 	r.calls.Wait()
-	grace.Reset(r.cfg.Grace) // the disk gets as long again
+	grace.Stop()
+	grace = time.AfterFunc(r.cfg.Grace, giveUp) // the disk gets as long again
 	r.parker.close()
 	disk.Wait()
 	close(stop)

@@ -383,6 +383,41 @@ func TestAFullDiskHoldsTheCursor(t *testing.T) {
 	})
 }
 
+// The destination has the events and does not answer: whether it took them is
+// not known, so that they must not be sent again, also after a stop.
+func TestWhatAStopCutsOffIsKeptAsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		f := newFake("a", func(ctx context.Context, _ forwarders.Item) error {
+			calls.Add(1)
+			<-ctx.Done()
+			return &headlessly.Unknown{Err: ctx.Err()}
+		})
+		f.limits.Idempotent, f.limits.Timeout, f.limits.Items = false, time.Minute, 10
+		b := newBench(t, f)
+		b.cfg.Deliveries = forwardertest.NewLog(headlessly.SystemClock)
+		r, stop := start(t, b.cfg)
+		b.events(10)
+		time.Sleep(time.Second)
+		stop()
+		if s := r.Stats()[key("a")]; s.Unknown != 10 || s.Pending != 0 || b.committed() != 1 {
+			t.Errorf("after the stop: %+v, committed %d, want 10 unknown", s, b.committed())
+		}
+		if n := r.Totals().Unrecorded; n != 0 {
+			t.Errorf("%d attempts were not recorded", n)
+		}
+		conserved(t, r, b.parked)
+		sent := calls.Load()
+		r, stop = start(t, b.cfg)
+		time.Sleep(time.Hour)
+		if again := calls.Load() - sent; again != 0 {
+			t.Errorf("%d events were sent again after the restart", again)
+		}
+		conserved(t, r, b.parked)
+		stop()
+	})
+}
+
 // More waits for the disk than the reader lets wait, and the disk takes nothing
 // any more: the router must still end, and what it could not park comes again.
 func TestADiskThatTakesNothingDoesNotKeepTheRouterFromItsEnd(t *testing.T) {

@@ -39,7 +39,10 @@ func (l *Log) Events(events ...*headlessly.Event) {
 }
 
 // Append implements headlessly.Appender.
-func (l *Log) Append(_ context.Context, records ...headlessly.Record) (int64, error) {
+func (l *Log) Append(ctx context.Context, records ...headlessly.Record) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seq := uint64(len(l.frames) + 1)
@@ -139,7 +142,10 @@ func (l *Log) Committed(_ context.Context, reader string) (uint64, error) {
 }
 
 // Commit implements headlessly.LogReader.
-func (l *Log) Commit(_ context.Context, reader string, seq uint64) error {
+func (l *Log) Commit(ctx context.Context, reader string, seq uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.committed[reader] = max(l.committed[reader], seq)
@@ -161,7 +167,10 @@ type Parked struct {
 func NewParked() *Parked { return &Parked{items: map[uint64]headlessly.ParkedItem{}} }
 
 // Park implements headlessly.Parked.
-func (p *Parked) Park(_ context.Context, items ...headlessly.ParkedItem) error {
+func (p *Parked) Park(ctx context.Context, items ...headlessly.ParkedItem) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if p.Fail != nil {
 		if err := p.Fail(); err != nil {
 			return err
@@ -201,7 +210,10 @@ func (p *Parked) List(_ context.Context, tenant, destination string) iter.Seq2[h
 }
 
 // Remove implements headlessly.Parked.
-func (p *Parked) Remove(_ context.Context, ids ...uint64) error {
+func (p *Parked) Remove(ctx context.Context, ids ...uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, id := range ids {
