@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,11 +59,11 @@ type lane struct {
 	e         Endpoint
 	limiter   *rate.Limiter
 	fresh     map[uint64]*graph.Happened
-	flying    map[uint64]bool // being sent, or its outcome not on disk yet
-	failures  int             // in a row
-	holdUntil time.Time       // the endpoint asked for a pause
-	stopped   string          // why nothing is sent
-	failing   string          // the fault that Health was told
+	flying    map[uint64]int // being sent, or its outcome not on disk yet: the replays that the row had
+	failures  int            // in a row
+	holdUntil time.Time      // the endpoint asked for a pause
+	stopped   string         // why nothing is sent
+	failing   string         // the fault that Health was told
 }
 
 // stream is the deliveries that go in any order, or those that go one by one.
@@ -73,10 +74,11 @@ type stream struct {
 	more    atomic.Bool  // the disk may hold rows that the queue lacks
 	dirty   atomic.Bool  // and some that come before the queue's head
 	next    atomic.Int64 // µs: when the next row becomes due, 0 for never
+	missed  bool         // a row was replayed while it was still flying; guarded by lane.mu
 }
 
 func (b *Box) newLane(ctx context.Context, e Endpoint) (*lane, error) {
-	l := &lane{b: b, tenant: e.Tenant, id: e.ID, wake: make(chan struct{}, 1), ended: make(chan struct{}), fresh: map[uint64]*graph.Happened{}, flying: map[uint64]bool{}}
+	l := &lane{b: b, tenant: e.Tenant, id: e.ID, wake: make(chan struct{}, 1), ended: make(chan struct{}), fresh: map[uint64]*graph.Happened{}, flying: map[uint64]int{}}
 	var seq int64
 	err := b.db.QueryRowContext(ctx, `select n, seq, stopped, failing from endpoints where tenant = ? and id = ?`, e.Tenant, e.ID).Scan(&l.n, &seq, &l.stopped, &l.failing)
 	if err != nil {
@@ -269,7 +271,7 @@ func (l *lane) launch(items []item, s *stream) {
 	defer l.mu.Unlock()
 	s.sending++
 	for _, i := range items {
-		l.flying[i.seq] = true
+		l.flying[i.seq] = i.replays
 	}
 }
 
@@ -291,10 +293,7 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 	s.more.Store(false)
 	s.dirty.Store(false)
 	l.mu.Lock()
-	before := make(map[uint64]bool, len(l.flying)) // an outcome stored during the query does not show in it
-	for seq := range l.flying {
-		before[seq] = true
-	}
+	before := maps.Clone(l.flying) // an outcome stored during the query does not show in it
 	l.mu.Unlock()
 	query, most := loadFree, laneLoad+len(before) //nolint:gosec // the sum is a number; the query is a constant
 	if s.inOrder {
@@ -306,16 +305,21 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 	}
 	defer rows.Close() //nolint:errcheck // the error of reading is rows.Err
 	s.queue = s.queue[:0]
+	var again []uint64
 	read := 0
 	for ; rows.Next(); read++ {
 		var i item
 		if err := rows.Scan(&i.seq, &i.due, &i.attempts, &i.replays); err != nil {
 			return err
 		}
-		if !before[i.seq] {
+		switch replays, flies := before[i.seq]; {
+		case !flies:
 			s.queue = append(s.queue, i)
+		case replays != i.replays:
+			again = append(again, i.seq)
 		}
 	}
+	l.replayed(s, again)
 	if read == most {
 		s.more.Store(true)
 	}
@@ -323,6 +327,26 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 		return err
 	}
 	return l.nextDue(ctx, s, now)
+}
+
+// replayed has rows read again that are to be sent once more, and were passed
+// over because they had not landed yet: now if they have meanwhile, else when
+// they land.
+func (l *lane) replayed(s *stream, rows []uint64) {
+	if len(rows) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, seq := range rows {
+		if _, flies := l.flying[seq]; flies {
+			s.missed = true
+		} else {
+			s.more.Store(true)
+			s.dirty.Store(true)
+			signal(l.wake)
+		}
+	}
 }
 
 // nextDue notes when the next row becomes due.

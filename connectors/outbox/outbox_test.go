@@ -246,6 +246,30 @@ func TestAReplayDrainsTheBacklogInOrder(t *testing.T) {
 	}
 }
 
+func TestAReplayRightAfterAnAttemptIsNotLost(t *testing.T) {
+	held, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r := start(t, func(c *outbox.Config, _ *outbox.Endpoint) {
+		c.Schedule = nil
+		c.Point = func(name string) {
+			if name == "after settle" {
+				once.Do(func() { close(held); <-release })
+			}
+		}
+	})
+	r.to.answers(down)
+	r.deals("one")
+	<-held // it is parked on disk, and the lane has not heard of it
+	r.to.answers(nil)
+	if n, err := r.ReplayRange(t.Context(), "acme", endpointID, outbox.Range{}); err != nil || n != 1 {
+		t.Fatalf("got %d, %v; want 1 replayed", n, err)
+	}
+	r.deals("two") // the lane looks at the disk
+	r.counts(1, 1, 0)
+	close(release)
+	r.counts(0, 2, 0)
+}
+
 func TestOneDeliveryIsReplayedAndARangeWithItsPast(t *testing.T) {
 	r := start(t, func(_ *outbox.Config, e *outbox.Endpoint) { e.Events = []string{"Deal.Created"} })
 	other := scope(t, r.graph, "other")

@@ -82,6 +82,7 @@ func (l *lane) send(ctx context.Context, s *stream, e Endpoint, items []item) {
 		case <-time.After(takePause):
 		}
 	}
+	l.b.cfg.Point("after settle")
 	for i := range items {
 		if outcomes[i].state == statePending {
 			s.lower(outcomes[i].due)
@@ -245,6 +246,13 @@ func (l *lane) land(s *stream, items []item, slot bool) {
 	l.mu.Lock()
 	for _, i := range items {
 		delete(l.flying, i.seq)
+	}
+	for _, other := range []*stream{&l.free, &l.inOrder} {
+		if other.missed {
+			other.missed = false
+			other.more.Store(true)
+			other.dirty.Store(true)
+		}
 	}
 	if slot {
 		s.sending--
