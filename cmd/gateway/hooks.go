@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/headlessly/headlessly"
@@ -15,6 +17,7 @@ import (
 	"github.com/headlessly/headlessly/connectors/hooks"
 	"github.com/headlessly/headlessly/connectors/mcp"
 	"github.com/headlessly/headlessly/connectors/sandbox"
+	"github.com/headlessly/headlessly/lakehouse"
 )
 
 // Version is the gateway's version.
@@ -48,15 +51,25 @@ func sandboxConfig(cfg *config.Config, logger *slog.Logger) sandbox.Config {
 // maxProgramRows bounds what a program's query gives it.
 const maxProgramRows = 10_000
 
-// programSQL answers $.sql: the rows as objects.
+// programSQL answers $.sql.
 func (g *Gateway) programSQL(ctx context.Context, tenant, sql string) ([]json.RawMessage, error) {
+	return programRows(ctx, tenant, sql, g.sql)
+}
+
+// programRows gives a query's rows as objects: all of them, or an error. A
+// program would take a part for the whole.
+func programRows(ctx context.Context, tenant, sql string, ask func(ctx context.Context, tenant string, q control.Query, w io.Writer) error) ([]json.RawMessage, error) {
 	var out bytes.Buffer
-	err := g.sql(ctx, tenant, control.Query{SQL: sql, Format: "ndjson", MaxRows: maxProgramRows}, &out)
+	cut := false
+	err := ask(ctx, tenant, control.Query{SQL: sql, Format: "ndjson", MaxRows: maxProgramRows, Cut: func() { cut = true }}, &out)
 	if bad := control.AsQueryError(err); bad != nil {
 		return nil, &graph.Error{Code: graph.Code(bad.Code), Field: "sql", Message: bad.Message}
 	}
 	if err != nil {
 		return nil, err
+	}
+	if cut {
+		return nil, &graph.Error{Code: lakehouse.CodeTooLarge, Field: "sql", Message: fmt.Sprintf("the query gives more than %d rows: group or count them in the query, or add a LIMIT", maxProgramRows)}
 	}
 	rows := []json.RawMessage{}
 	for line := range bytes.Lines(out.Bytes()) {
