@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
+
+	"github.com/headlessly/headlessly/lakehouse/internal/wire"
 )
 
 // Parts of a query's text. It is not parsed here: what this misses is read
@@ -21,6 +23,8 @@ type reads struct {
 	star  bool // every column of the tables that it names
 	whole bool // every column of every table
 	times map[string]period
+
+	tables map[string]bool // whose names are in it, or those of views that read them; nil for any
 }
 
 func readsOf(sql string) reads {
@@ -32,8 +36,34 @@ func readsOf(sql string) reads {
 		r.star = r.star || r.words[w]
 	}
 	r.star = r.star || !r.words["select"] // FROM events
+	r.tables = tablesOf(sql)
 	return r
 }
+
+// tablesOf lists the tables that a query's text may mean, nil for any.
+func tablesOf(sql string) map[string]bool {
+	if wire.Lists(sql) {
+		return nil
+	}
+	found := map[string]bool{}
+	in := func(text string) {
+		for _, name := range Tables() {
+			if strings.Contains(strings.ToLower(text), name) {
+				found[name] = true
+			}
+		}
+	}
+	in(sql)
+	for _, v := range views() {
+		if strings.Contains(strings.ToLower(sql), v.Name) {
+			in(v.SQL)
+		}
+	}
+	return found
+}
+
+// meant says whether a table may be read.
+func (r reads) meant(table string) bool { return r.tables == nil || r.tables[table] }
 
 // everything reads all columns of all tables.
 func everything() reads { return reads{whole: true} }

@@ -21,6 +21,7 @@ type sources struct {
 	tables []wire.Table
 	remote []string // the files of an object store among them
 	partly bool     // of which something is missing that read did not name
+	fewer  bool     // tables that read does not mean are missing
 }
 
 // vanished says whether a file of the plan has been removed since.
@@ -37,16 +38,20 @@ func (s sources) vanished() bool {
 
 // plan lists, for every table, the files that a query of tenant may read. What
 // is not yet committed is written to files in dir. Of files in an object store
-// only what read names is there.
+// only what read names is there, and of the tables only those that read means.
 func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts QueryOptions) (from sources, err error) {
 	var tail tailReader
-	if !opts.CommittedOnly && opts.AsOf.IsZero() && !opts.Describe {
+	if !opts.CommittedOnly && opts.AsOf.IsZero() && !opts.Describe && slices.ContainsFunc(Tables(), read.meant) {
 		if tail, err = l.uncommitted(ctx); err != nil {
 			return from, err
 		}
 	}
 	loaded := map[string]*table.Table{}
 	for _, one := range l.layouts {
+		if !read.meant(one.name) {
+			from.fewer = true
+			continue
+		}
 		t, err := l.load(ctx, one.name)
 		if err != nil {
 			return from, err
@@ -71,14 +76,17 @@ func (l *Lake) plan(ctx context.Context, dir, tenant string, read reads, opts Qu
 		return from, nil
 	}
 	return from, tail(ctx, func(name string, b tailBatch) error {
+		if loaded[name] == nil {
+			return nil
+		}
 		through, err := committedThrough(loaded[name], b.key)
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(l.layouts, func(one *layout) bool { return one.name == name })
-		out := &from.tables[i]
+		one := l.layouts[slices.IndexFunc(l.layouts, func(one *layout) bool { return one.name == name })]
+		out := &from.tables[slices.IndexFunc(from.tables, func(t wire.Table) bool { return t.Name == name })]
 		path := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", name, len(out.Files)))
-		wrote, err := l.layouts[i].writeTail(ctx, path, tenant, b, through)
+		wrote, err := one.writeTail(ctx, path, tenant, b, through)
 		if wrote {
 			out.Files = append(out.Files, path)
 		}

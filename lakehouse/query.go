@@ -134,6 +134,9 @@ func (l *Lake) runIn(ctx context.Context, dir, tenant, sql string, limits QueryL
 		case planned < planTries && from.vanished(): // a deletion does not wait for queries
 			l.cfg.Logger.Info("lakehouse_query_plans_anew", "error", bad.Code)
 			planned++
+		case !bad.ran && from.fewer && (bad.Code == CodeInvalid || bad.Code == CodeFailed):
+			l.cfg.Logger.Info("lakehouse_query_plans_all_tables", "error", bad.Code)
+			read.tables = nil
 		case !bad.ran:
 			return nil, err
 		case from.partly && len(read.times) > 0:

@@ -358,6 +358,16 @@ func TestViewsAreThereHoweverAQueryNamesThem(t *testing.T) {
 		{"in pieces", "SELECT count(*) AS n FROM query_table('page' || 'views')", "n\n0\n"},
 		{"two, one of them in pieces", "SELECT count(*) AS n FROM sessions, query_table('vit' || 'als')", "n\n0\n"},
 		{"in a list of all", "SELECT count(*) AS n FROM information_schema.tables WHERE table_name IN ('pageviews', 'sessions', 'errors', 'vitals', 'identities', 'events')", "n\n6\n"},
+		{"a table in pieces", "SELECT count(*) AS n FROM query_table('rej' || 'ected')", "n\n0\n"},
+		{"a table by a query in pieces", "SELECT n FROM query('SELECT count(*) AS n FROM deli' || 'veries')", "n\n0\n"},
+		{"a table in capitals", `SELECT count(*) AS n FROM "REJECTED"`, "n\n0\n"},
+		{"a table through a schema", "SELECT count(*) AS n FROM headlessly.main.metric_snapshots", "n\n0\n"},
+		{"two tables", "SELECT count(*) AS n FROM rejected FULL JOIN deliveries USING (tenant)", "n\n0\n"},
+		{"a view and a table", "SELECT count(*) AS n FROM pageviews FULL JOIN entity_events USING (tenant)", "n\n0\n"},
+		{"none", "SELECT 1 AS n", "n\n1\n"},
+		{"all of SHOW", "SELECT count(*) AS n FROM (SHOW TABLES)", "n\n11\n"},
+		{"all of information_schema", "SELECT count(*) AS n FROM information_schema.tables", "n\n11\n"},
+		{"the columns of all", "SELECT count(DISTINCT table_name) AS n FROM information_schema.columns", "n\n11\n"},
 		{"in DuckDB's own list", "SELECT count(*) AS n FROM duckdb_views() WHERE view_name = 'page' || 'views'", "n\n1\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,7 +2,6 @@ package sqlworker
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/headlessly/headlessly/lakehouse/internal/wire"
@@ -38,7 +37,7 @@ func preamble(req wire.Request) (now, later []string) {
 		allowed = append(allowed, t.Files...)
 	}
 	text := strings.ToLower(req.SQL)
-	whole := slices.ContainsFunc(listings, func(word string) bool { return strings.Contains(text, word) })
+	whole := wire.Lists(text)
 	for _, v := range req.Views {
 		view := "CREATE VIEW " + quoteName(v.Name) + " AS " + v.SQL
 		if whole || strings.Contains(text, v.Name) {
@@ -53,9 +52,6 @@ func preamble(req wire.Request) (now, later []string) {
 		"SET lock_configuration = true",
 	), later
 }
-
-// listings are words of queries that ask what there is.
-var listings = []string{"show", "describe", "summarize", "information_schema", "duckdb_", "pg_", "pragma_", "sqlite_"} //nolint:gochecknoglobals // a constant table
 
 // tableQuery reads a table's files by field id.
 func tableQuery(t wire.Table) string {

@@ -4,8 +4,10 @@
 // request has been read and the last is an error or the description of the
 // result file.
 //
-// It holds types only and is not a stable format: both ends are one binary.
+// It is not a stable format: both ends are one binary.
 package wire
+
+import "strings"
 
 // WorkerArgument is the argument with which a binary that holds the worker is
 // the worker, and nothing else.
@@ -58,6 +60,21 @@ type Limits struct {
 	MaxRows     int64 `json:"maxRows"`
 	Threads     int   `json:"threads"`
 	CPUSeconds  int64 `json:"cpuSeconds"`
+}
+
+// Lists says whether a query may ask what tables and views there are, or make
+// their names itself: then all of them must be there. Others name in their text
+// what they read, and fail where it is missing.
+func Lists(sql string) bool {
+	text := strings.ToLower(sql)
+	for _, word := range []string{
+		"show", "describe", "summarize", "information_schema", "duckdb_", "pg_", "pragma_", "sqlite_", "query", "serialized", "complete",
+	} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // Reply is one line of the worker's answer.
