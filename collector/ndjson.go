@@ -148,7 +148,7 @@ func (s *lines) step() {
 		s.out.WriteString(`{"error":`)
 		s.string(s.failed.code)
 		s.out.WriteString(`,"message":`)
-		s.string(strings.TrimSpace(s.failed.field + " " + s.failed.message))
+		s.string(s.why())
 		s.member("line", s.durable)
 		s.out.WriteString("}\n")
 		s.c.metrics.refused(s.failed.code)
@@ -164,6 +164,19 @@ func (s *lines) step() {
 		s.out.WriteString(`,"done":true`)
 	}
 	s.out.WriteString("}\n")
+}
+
+// why says what ended the upload. What lines before were answered with stands:
+// nothing of a whole request's refusal may deny that.
+func (s *lines) why() string {
+	why := strings.TrimSpace(s.failed.field + " " + s.failed.message)
+	if s.durable == 0 {
+		return why
+	}
+	for _, whole := range []string{"nothing was taken, ", "nothing was acknowledged, ", "nothing of this request was taken, "} {
+		why = strings.Replace(why, whole, "", 1)
+	}
+	return why + fmt.Sprintf("; everything up to line %d is stored", s.durable)
 }
 
 // settle does one step's work. It says whether the upload is at its end. It

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/headlessly/headlessly"
@@ -190,6 +191,34 @@ func TestAnUploadThatCannotGoOnSaysWhere(t *testing.T) {
 				t.Errorf("got %d %+v, want %d %s", status, told, c.status, c.code)
 			}
 		})
+	}
+}
+
+// fullAfter is a log with room for some appends.
+type fullAfter struct {
+	*memoryLog
+	left atomic.Int64
+}
+
+func (l *fullAfter) Append(ctx context.Context, records ...headlessly.Record) (int64, error) {
+	if l.left.Add(-1) < 0 {
+		return 0, headlessly.ErrLogFull
+	}
+	return l.memoryLog.Append(ctx, records...)
+}
+
+func TestAnUploadThatEndsHalfwaySaysWhatIsStored(t *testing.T) {
+	l := &fullAfter{memoryLog: &memoryLog{}}
+	l.left.Store(3)
+	g := start(t, func(c *collector.Config) { c.Log = l })
+	status, told := g.upload(t, "/e/ndjson?t=acme", numbered(5000))
+	last := told[len(told)-1]
+	stored := len(l.events(t))
+	if status != 202 || last.Error != "log_full" || stored == 0 || last.Line != stored {
+		t.Fatalf("got %d %+v with %d events stored", status, last, stored)
+	}
+	if want := fmt.Sprintf("the gateway's disk is full; send again later; everything up to line %d is stored", stored); last.Message != want {
+		t.Errorf("got %q, want %q", last.Message, want)
 	}
 }
 

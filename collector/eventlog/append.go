@@ -236,6 +236,12 @@ func (a *appender) setFull(err error) {
 	a.full = err
 }
 
+func (a *appender) isFull() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.full != nil
+}
+
 // setAway notes whether the cluster answers; appends go on and wait.
 func (a *appender) setAway(err error) {
 	a.mu.Lock()

@@ -57,8 +57,17 @@ func (l *Log) keep(ctx context.Context) error {
 		}
 		l.used.Store(int64(state.Bytes)) //nolint:gosec // a size on disk
 	}
-	l.setFull(l.lookForRoom(0))
+	l.setFull(l.lookForRoom(l.roomAgain()))
 	return nil
+}
+
+// roomAgain is how much room ends a refusal: more than none, or a log that is
+// full to the last bytes would call itself ready each time it looks.
+func (l *Log) roomAgain() int {
+	if !l.isFull() {
+		return 0
+	}
+	return int(min(int64(l.frameBytes), l.cfg.MaxBytes/20))
 }
 
 // retainFrom gives the first frame to be kept: older ones are finished by every

@@ -143,6 +143,9 @@ func TestFullLogRefusesUntilTheSlowestReaderMakesRoom(t *testing.T) {
 	if !errors.Is(full, headlessly.ErrLogFull) || !errors.Is(l.Ready(), headlessly.ErrLogFull) {
 		t.Fatalf("append: got %v, ready %v, want ErrLogFull", full, l.Ready())
 	}
+	if err := eventlog.Keep(l); err != nil || !errors.Is(l.Ready(), headlessly.ErrLogFull) {
+		t.Errorf("looked again: %v, ready %v, want ErrLogFull: nothing has changed", err, l.Ready())
+	}
 	// Cursors and parked items are still taken.
 	park(t, l, headlessly.ParkedItem{Tenant: "a", Destination: "ga4", Event: []byte("1")})
 	last, err := l.Last(t.Context())
