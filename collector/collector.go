@@ -83,6 +83,9 @@ type Config struct {
 	// HealthOnly serves /healthz, /readyz and /metrics and nothing else: a node
 	// that does not collect.
 	HealthOnly bool
+	// UsageFile keeps what tenants have used of their events of a day over a
+	// restart ([Collector.KeepUsage]), "" for nowhere.
+	UsageFile string
 	// TenantMetrics counts events by tenant; without, by Policy.Class only.
 	TenantMetrics bool
 	// AppendTimeout bounds the wait for the disk; after it the client is told
@@ -203,6 +206,7 @@ func New(cfg Config) (*Collector, error) {
 		pace:          p,
 		deadlines:     deadlines{after: cfg.AppendTimeout},
 	}
+	c.loadUsage()
 	c.server = &fasthttp.Server{
 		Handler:                      c.Handler(),
 		ErrorHandler:                 c.connectionError,

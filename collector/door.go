@@ -275,6 +275,9 @@ func (v *visit) pause() {
 	}
 }
 
+// dayOf is the day of a moment, since 1970, UTC.
+func dayOf(t time.Time) int64 { return t.Unix() / 86400 }
+
 // spend takes n events from a tenant's allowance. A batch is admitted whole
 // while there is anything left, and its debt is paid before the next.
 func (s *tenantState) spend(now time.Time, n int, p *Policy) *errorReply {
@@ -283,7 +286,7 @@ func (s *tenantState) spend(now time.Time, n int, p *Policy) *errorReply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	day := now.Unix() / 86400
+	day := dayOf(now)
 	if day != s.day {
 		s.day, s.used = day, 0
 	}

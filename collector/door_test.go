@@ -3,6 +3,8 @@ package collector_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,6 +122,48 @@ func TestMuchJSONInFewBytesIsBoundedToo(t *testing.T) {
 	if res.StatusCode != 503 || r.Error != "overloaded" {
 		t.Errorf("got %d %+v, want 503", res.StatusCode, r)
 	}
+}
+
+func TestADaysQuotaOutlivesARestart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "usage.json")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	run := func(at time.Time) *gateway {
+		return start(t, func(c *collector.Config) {
+			c.Clock, c.UsageFile = func() time.Time { return at }, file
+			d := testDirectory()
+			d.policies["acme"] = collector.Policy{EventsPerDay: 5}
+			d.policies["other"] = collector.Policy{EventsPerDay: 5}
+			c.Directory = d
+		})
+	}
+	send := func(g *gateway, tenant string, events, want int) {
+		t.Helper()
+		body := `[` + strings.TrimSuffix(strings.Repeat(`{"event":"x"},`, events), ",") + `]`
+		if res, r := g.post(t, "/e?t="+tenant, []byte(body)); res.StatusCode != want {
+			t.Errorf("%d events of %s: got %d %+v, want %d", events, tenant, res.StatusCode, r, want)
+		}
+	}
+	stop := func(g *gateway) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		g.c.KeepUsage(ctx)
+	}
+	g := run(now)
+	send(g, "acme", 4, 202)
+	stop(g)
+	g = run(now.Add(time.Hour))
+	send(g, "acme", 2, 429)
+	send(g, "acme", 1, 202)
+	send(g, "acme", 1, 429)
+	send(g, "other", 5, 202)
+	stop(g)
+	g = run(now.Add(12 * time.Hour)) // the next day
+	send(g, "acme", 5, 202)
+	stop(g)
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	send(run(now.Add(13*time.Hour)), "acme", 5, 202) // what was kept is unreadable
 }
 
 func TestRateAndQuotaOfATenant(t *testing.T) {

@@ -45,6 +45,7 @@ func (g *Gateway) openCollector(ctx context.Context) (err error) {
 	c.Tunnel = tunnel.New(tunnel.Config{Tenants: g.store.Tenants, Destinations: g.analytics, AllowPrivate: g.cfg.Egress.AllowPrivate})
 	c.PathPrefix, c.PublicURL, c.TrustedProxies, c.TenantMetrics = g.cfg.PathPrefix, g.cfg.PublicURL, g.cfg.Proxies(), g.cfg.TenantMetrics
 	c.Enrich = enrich.Config{GeoFiles: g.cfg.Geo, SaltFile: filepath.Join(g.cfg.Data, "salt"), Clock: headlessly.SystemClock}
+	c.UsageFile = filepath.Join(g.cfg.Data, "usage.json")
 	c.Tracer, c.HealthOnly = g.telemetry.Tracer(), !g.cfg.Runs(config.RoleCollect)
 	c.Metrics = []func(io.Writer){g.writeMetrics}
 	if g.collector, err = collector.New(c); err != nil { //nolint:contextcheck // requests have contexts of their own

@@ -400,6 +400,9 @@ func (g *Gateway) runReaders(ctx context.Context, wg *sync.WaitGroup) {
 		wg.Go(func() { g.keep(ctx, name, run) })
 	}
 	wg.Go(func() { g.keys.Run(ctx) })
+	if g.cfg.Runs(config.RoleCollect) {
+		wg.Go(func() { g.collector.KeepUsage(ctx) })
+	}
 	if g.cfg.Runs(config.RoleForward) {
 		keep("router", g.router.Run)
 		wg.Go(func() { _ = g.forward.jobs.Run(ctx) })
