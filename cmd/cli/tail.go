@@ -45,10 +45,15 @@ func tailCommand(stdio IO) *cobra.Command {
 				return err
 			}
 			defer res.Close() //nolint:errcheck // read to its end
-			if err := printTail(res, stdio.Out, raw); err != nil && ctx.Err() == nil {
-				return err
+			err = printTail(res, stdio.Out, raw)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				return fmt.Errorf("the stream broke off: %w", err)
 			}
-			return nil
+			_, err = fmt.Fprintln(stdio.Err, "the gateway has ended the stream: it stops")
+			return err
 		},
 	}
 	t.flags(c)

@@ -133,6 +133,9 @@ func TestTailShowsAnEventAndWhatCameOfIt(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after the gateway stopped: %v, want exit code 0\n%s", err, out)
 	}
+	if s := out.String(); !strings.Contains(s, "has ended the stream") {
+		t.Errorf("the tail does not say why it ends:\n%s", s)
+	}
 }
 
 func TestTheFolderOfAStoppedGatewayCanBeLookedAfter(t *testing.T) {

@@ -105,7 +105,12 @@ func (g *Gateway) commitBeside(ctx context.Context, reader string) (finished *at
 		tick := time.NewTicker(commitEvery)
 		defer tick.Stop()
 		noted := uint64(0)
-		for {
+		for more := true; more; {
+			select {
+			case <-ctx.Done():
+				more = false
+			case <-tick.C:
+			}
 			if seq := finished.Load(); seq > noted {
 				err := g.log.Commit(context.WithoutCancel(ctx), reader, seq)
 				if err != nil {
@@ -113,11 +118,6 @@ func (g *Gateway) commitBeside(ctx context.Context, reader string) (finished *at
 				} else {
 					noted = seq
 				}
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
 			}
 		}
 	})
