@@ -1,5 +1,5 @@
 import { choose, start, stop } from './consent'
-import { clear, config, configure, guard, hurry, listen, report, soon, subscribe } from './core'
+import { clear, config, configure, guard, hurry, listen, report, soon, subscribe, whenSeen } from './core'
 import { emit } from './emit'
 import { drain, flush } from './queue'
 import type { Api, Config } from './types'
@@ -10,22 +10,23 @@ const early: (() => void)[] = []
 const clocks: Record<string, number> = {}
 
 /** Begin to capture; what features listen to is up to them. */
-export const init = (given: Config, features: (() => void)[]): void => {
-  if (config.tenant || !given.tenant) return
-  configure(given)
-  // Reading storage blocks: not while the page is being built.
-  soon(start)
-  for (const feature of features) guard(feature)()
-  listen(window, 'visibilitychange pagehide', ({ type }) => {
-    const gone = type === 'pagehide'
-    if (gone || document.hidden) {
-      report('hide', gone)
-      flush(true)
-    }
+export const init = (given: Config, features: (() => void)[]): void =>
+  whenSeen(() => {
+    if (config.tenant || !given.tenant) return
+    configure(given)
+    // Reading storage blocks: not while the page is being built.
+    soon(start)
+    for (const feature of features) guard(feature)()
+    listen(window, 'visibilitychange pagehide', ({ type }) => {
+      const gone = type === 'pagehide'
+      if (gone || document.hidden) {
+        report('hide', gone)
+        flush(true)
+      }
+    })
+    listen(window, 'online', () => drain(true))
+    for (const call of early) call()
   })
-  listen(window, 'online', () => drain(true))
-  for (const call of early) call()
-}
 
 const who = (): string => {
   hurry()

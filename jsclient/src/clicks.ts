@@ -13,7 +13,7 @@ const enum Limit {
   Dead = 1500,
 }
 
-let clicked = [0, 0, 0]
+let clicked: [number, number, number] = [0, 0, 0]
 let burst = 0
 let stirs = 0
 
@@ -30,7 +30,7 @@ const look = (): string => [stirs, location.href, scrollY, selectorOf(document.a
 const watch = (element: Element): void => {
   const before = look()
   const observer = new MutationObserver(stir)
-  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
+  observer.observe(document, { subtree: 1, childList: 1, attributes: 1, characterData: 1 } as never)
   setTimeout(
     guard(() => {
       observer.disconnect()
@@ -42,7 +42,7 @@ const watch = (element: Element): void => {
 
 const click = (event: MouseEvent): void => {
   const { button, clientX: x, clientY: y, timeStamp } = event
-  const [time = 0, left = 0, top = 0] = clicked
+  const [time, left, top] = clicked
   const target = event.composedPath()[0] as Element
   if (button > 1 || !target.closest || ignored(target)) return
   const element = target.closest(MEANINGFUL) || target

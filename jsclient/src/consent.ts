@@ -1,8 +1,8 @@
-import { config, guard, hurry, on, report } from './core'
+import { config, guard, hurry, keyOf, listen, on, report } from './core'
 import { encode, parse } from './encode'
 import { discard, drain } from './queue'
 import { persist } from './store'
-import type { ConsentChoice } from './types'
+import type { ConsentChoice, EventFields } from './types'
 import { adopt, forget } from './visitor'
 
 const enum Limit {
@@ -17,23 +17,24 @@ let choice: ConsentChoice | undefined
 let mode = 'wait'
 let held: (() => void)[] = []
 
-const choiceKey = (): string => 'hly_c_' + config.tenant
-
-/** Does it now, later, or never. */
-export const whenGranted = (fn: () => void): void => {
+/** Does it now, later, or never; later with the fields as they are now, whatever the page makes of its objects meanwhile. */
+export const whenGranted = (fn: (fields: EventFields) => void, fields: EventFields): void => {
   // A busy page need not be idle before it has this many: what follows the start waits for nothing.
   if (held[Limit.Busy]) hurry()
-  if (mode === 'granted') fn()
+  if (mode === 'granted') fn(fields)
   if (mode !== 'wait') return
   if (held[Limit.Held]) report('drop', [], 'full')
-  else held.push(guard(fn))
+  else {
+    const copy = parse(encode(fields))
+    held.push(guard(() => fn(copy)))
+  }
 }
 
 /** Follow a choice: where things are kept, and what becomes of what waits. The category analytics decides. */
 const follow = (next: ConsentChoice | undefined): void => {
   const waiting = held
   choice = next
-  const decides = (typeof next === 'string' ? next : next?.analytics) ?? true
+  const decides = (typeof next === 'object' ? next?.analytics : next) ?? true
   mode = decides === true ? 'granted' : decides || 'denied'
   if (mode === 'wait') return
   held = []
@@ -43,7 +44,7 @@ const follow = (next: ConsentChoice | undefined): void => {
     drain()
   } else {
     // Memory first: nothing of it may reach the disk, not even for a moment.
-    for (const disk of [false, true, false]) {
+    for (const disk of [0, 1, 0]) {
       persist(disk)
       discard()
       forget()
@@ -52,15 +53,19 @@ const follow = (next: ConsentChoice | undefined): void => {
 }
 
 /**
- * Start with what the visitor chose here before; else what the browser says for
+ * Follow what the visitor chose here before; else what the browser says for
  * them by Global Privacy Control or Do Not Track; else what the page says.
  */
+const decide = (): void => {
+  const browser = navigator as Navigator & { globalPrivacyControl?: boolean }
+  const kept = guard(() => parse(localStorage.getItem(keyOf('c_')) as string))()
+  follow(kept || (browser.globalPrivacyControl || browser.doNotTrack === '1' ? 'denied' : config.consent))
+}
+
+/** Decide, and again when the visitor chooses in another tab. */
 export const start = (): void => {
-  const { globalPrivacyControl: gpc, doNotTrack: dnt } = navigator as Navigator & {
-    globalPrivacyControl?: boolean
-  }
-  const kept = guard(() => localStorage.getItem(choiceKey()))()
-  follow(kept ? parse(kept) : gpc || dnt === '1' ? 'denied' : config.consent)
+  decide()
+  listen<StorageEvent>(window, 'storage', ({ key }) => key === keyOf('c_') && decide())
 }
 
 /** Capture nothing any more; what waits is still sent. */
@@ -68,18 +73,19 @@ export const stop = (): void => {
   mode = 'denied'
 }
 
-/** Keep and follow the visitor's choice. */
+/** Keep and follow the visitor's choice; none is none. */
 export const choose = (given: ConsentChoice): void => {
+  if (given == null) return
   hurry()
-  guard(() => localStorage.setItem(choiceKey(), encode(given)))()
+  guard(() => localStorage.setItem(keyOf('c_'), encode(given)))()
   follow(given)
 }
 
 /** The choice with Google consent mode's signals: the commands that the page gave to gtag. */
 export const consent = (): ConsentChoice | undefined => {
   let all: object | undefined
-  for (const command of Object((window as { dataLayer?: ArrayLike<unknown>[] }).dataLayer || [])) {
-    if (command?.[0] === 'consent') all = { ...all, ...Object(command[2]) }
+  for (const command of (window as { dataLayer?: ArrayLike<unknown>[] }).dataLayer || []) {
+    if (command?.[0] === 'consent') all = { ...all, ...(command[2] as object) }
   }
   const own = typeof choice === 'string' ? { analytics: choice } : choice
   return all ? ({ ...all, ...own } as ConsentChoice) : choice

@@ -20,7 +20,7 @@ export const campaignOf = (url: string, referrer: string): Touch | undefined => 
  * `_ga_<stream>=GS1.1.<session>.<number>…` or `GS2.1.s<session>$o<number>$…`.
  */
 export const googleIds = guard((): object | undefined => {
-  const part = (pattern: RegExp, text = ''): string | undefined => pattern.exec(text)?.[1]
+  const part = (pattern: RegExp, text?: string): string | undefined => pattern.exec(text as string)?.[1]
   const { cookie } = document
   const clientId = part(/\b_ga=GA\d\.\d\.(\d+\.\d+)/, cookie)
   const stream = part(/\b_ga_\w+=GS\d\.\d\.([^;]+)/, cookie)
@@ -36,12 +36,13 @@ export const googleIds = guard((): object | undefined => {
 /** What every batch says of the browser. */
 export const context = (): string => {
   const { f, l, c, z } = current()
+  const { width, height } = screen
   const cookieless = on(config.cookieless)
   return encode({
     library: { name: '@headlessly/js', version: VERSION },
     locale: navigator.language,
     timezone: z,
-    screen: { width: screen.width, height: screen.height },
+    screen: { width, height },
     viewport: { width: innerWidth, height: innerHeight },
     cookieless,
     ga: cookieless ? undefined : googleIds(),

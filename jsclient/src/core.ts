@@ -6,20 +6,23 @@ declare const LITE: boolean
 // What every module shares. There is one client a page: two would fight over
 // the same listeners, storage and network budget.
 
+/** The page before this one, also inside a single-page app. */
+export const page: { _before?: string } = {}
+
 /** The settings given to init; without a tenant until then. */
 export let config = {} as Config
 export const configure = (given: Config): void => {
   config = given
 }
 
+/** Where things of this tenant are kept in the browser. */
+export const keyOf = (kind: string): string => 'hly_' + kind + config.tenant
+
 /** An option is on unless it is absent or the word false. */
 export const on = (value: unknown): boolean => value != null && value + '' !== 'false'
 
 /** Whether `auto` asks for this. */
-export const wants = (name: Auto): boolean => {
-  const auto = '' + (config.auto ?? true)
-  return auto === 'true' || auto.includes(name)
-}
+export const wants = (name: Auto): unknown => ('' + (config.auto ?? name)).match('true|' + name)
 
 /** Runs fn; whatever goes wrong in it is ours and stays here. */
 export const guard =
@@ -35,8 +38,14 @@ export const guard =
 /** Listens early, passively, and without ever throwing into the page. */
 export const listen = <E extends Event>(target: EventTarget, types: string, fn: (event: E) => void): void => {
   for (const type of types.split(' ')) {
-    target.addEventListener(type, guard(fn) as EventListener, { capture: true, passive: true })
+    target.addEventListener(type, guard(fn) as EventListener, { capture: 1, passive: 1 } as never)
   }
+}
+
+/** Does it once somebody sees the page: one that is only rendered ahead has no visitor yet. */
+export const whenSeen = (fn: () => void): void => {
+  if ((document as { prerendering?: boolean }).prerendering) listen(document, 'prerenderingchange', fn)
+  else fn()
 }
 
 type Listener = (...args: never[]) => void
@@ -45,8 +54,8 @@ const listeners: Record<string, Set<Listener>> = {}
 /** Calls fn at every report of that name; returns what ends it. */
 export const subscribe = (name: string, fn: Listener): (() => void) => {
   const safe = guard(fn)
-  listeners[name] ||= new Set()
-  const all = listeners[name].add(safe)
+  // biome-ignore lint/suspicious/noAssignInExpressions: short
+  const all = (listeners[name] ||= new Set()).add(safe)
   return () => void all.delete(safe)
 }
 

@@ -22,7 +22,7 @@ export const ignored = (element: Element): boolean => !!element.closest('[data-h
  * addresses and long numbers.
  */
 export const textOf = (element: Element): string | undefined => {
-  const mask = /^(true)?$/.test('' + config.mask) ? '*' : config.mask || 'false'
+  const mask = /^(true)?$/.test('' + config.mask) ? '*' : config.mask
   if (element.closest('[data-hly-mask],input,select,textarea,[contenteditable],' + mask)) return
   return (element.getAttribute('aria-label') || element.textContent || '')
     .slice(0, 1000)

@@ -4,7 +4,7 @@
  * it stops at a budget instead of freezing the page. Hence plain loops here.
  */
 export const { parse } = JSON
-const SPECIAL = /["\\\u0000-\u001f\u007f]|\p{Cs}/gu
+const SPECIAL = /["\\\0-\x1f]|\p{Cs}/gu
 const escapeChar = (c: string): string => {
   const code = c.charCodeAt(0)
   return code > 127 ? '\ufffd' : '\\u' + (code + 0x10000).toString(16).slice(1)
@@ -27,7 +27,8 @@ const enum Limit {
 /** A JSON string, cut at what the budget allows. */
 const quote = (s: string, budget: Budget): string => {
   const { _chars: limit } = budget
-  if (s.length > limit) {
+  // One more: so that what was cut once stays as it is.
+  if (s.length > limit + 1) {
     s = s.slice(0, limit) + '…'
     budget._cut = true
   }
@@ -43,20 +44,11 @@ const write = (
 ): string | undefined => {
   try {
     const value = holder[key] as Record<string, unknown>
-    switch (typeof value as string) {
-      case 'string':
-        return quote(value as never, budget)
-      case 'bigint':
-        return quote('' + value, budget)
-      case 'number':
-      case 'boolean':
-        // NaN and the infinities have no word in JSON.
-        return (value as never) - (value as never) === 0 ? '' + value : 'null'
-      case 'object':
-        break
-      default:
-        return
-    }
+    const type: string = typeof value
+    if (/^st|^bi/.test(type)) return quote('' + value, budget)
+    // NaN and the infinities have no word in JSON.
+    if (/^n|oo/.test(type)) return (value as never) - (value as never) === 0 ? '' + value : 'null'
+    if (type !== 'object') return
     if (!value) return 'null'
     if (depth > Limit.Depth || budget._nodes < 0) {
       budget._cut = true
@@ -66,17 +58,17 @@ const write = (
     if (!list && typeof value.toJSON === 'function')
       return write({ v: value.toJSON() }, 'v', budget, depth + 1)
     if (value instanceof Error || value.nodeType || value.window === value) return quote('' + value, budget)
-    const keys = Object.keys(value)
+    // Not the keys of a list: there may be millions.
+    const keys = list ? (value as never) : Object.keys(value)
     let out = ''
     for (let i = 0; i < keys.length; i++) {
       if (i >= Limit.Items || --budget._nodes < 0) {
         budget._cut = true
         break
       }
-      const name = keys[i] as string
+      const name = (list ? i : keys[i]) as string
       const text = write(value, name, budget, depth + 1)
-      if (list) out += (out && ',') + (text || 'null')
-      else if (text) out += (out && ',') + quote(name, budget) + ':' + text
+      if (list || text) out += (out && ',') + (list ? text || 'null' : quote(name, budget) + ':' + text)
     }
     return list ? '[' + out + ']' : '{' + out + '}'
   } catch {

@@ -2,10 +2,10 @@ let last = 0
 let seq = 0
 
 /**
- * A UUIDv7 of this time in milliseconds; those of one millisecond sort in the order they were made, also when ids of a
+ * A UUIDv7 of this time in milliseconds, or of now; those of one millisecond sort in the order they were made, also when ids of a
  * little earlier are made in between.
  */
-export const uuid7 = (ms: number): string => {
+export const uuid7 = (ms = Date.now()): string => {
   seq++
   if (ms > last) {
     last = ms

@@ -18,11 +18,7 @@ export const install = (client: object): void => {
     document.querySelector('script[data-tenant]')) as HTMLScriptElement
   const calls = client as Record<string, (...args: unknown[]) => void>
   const kept = page.headlessly?.q
-  const start = guard(() => calls.init?.(configOf(script)))
   page.headlessly = page.hly = client
-  // A page that is only rendered ahead has no visitor yet.
-  if ((document as { prerendering?: boolean }).prerendering) {
-    document.addEventListener('prerenderingchange', start)
-  } else start()
+  guard(() => calls.init?.(configOf(script)))()
   for (const [name, args] of kept || []) calls[name]?.(...args)
 }

@@ -1,4 +1,4 @@
-import { config, guard, on } from './core'
+import { config, guard, keyOf, on, page } from './core'
 import { timeZone, uuid7 } from './ids'
 import { get, keysOf, set } from './store'
 import type { EventFields } from './types'
@@ -12,14 +12,11 @@ declare const VERSION: string
 const enum Limit {
   Idle = 18e5,
   UnderWay = 15e3,
+  /** As long as an answer is in doubt: less than the gateway knows ids for. */
+  Doubt = 7e7,
+  /** Batches kept at most; one is below a kilobyte as a rule. */
+  Batches = 99,
 }
-
-let before: string | undefined
-export const setReferrer = (url: string): void => {
-  before = url
-}
-
-const key = (kind: string): string => 'hly_' + kind + config.tenant
 
 /** Sends a stored batch; it stays, with the time, until it is answered for good. */
 const send = guard((name: string): void => {
@@ -29,7 +26,7 @@ const send = guard((name: string): void => {
   keep(-1)
   fetch(endpoint + '/e?t=' + tenant + '&key=' + (publicKey || ''), {
     method: 'POST',
-    body: '{"tenant":"' + tenant + '","sentAt":' + Date.now() + ',' + body,
+    body: '{"sentAt":' + Date.now() + ',' + body,
     keepalive: true,
     credentials: 'omit',
   }).then(
@@ -43,7 +40,7 @@ const allowed = (): boolean => {
   const { globalPrivacyControl: gpc, doNotTrack: dnt } = navigator as Navigator & {
     globalPrivacyControl?: boolean
   }
-  const kept = get(key('c_'))
+  const kept = get(keyOf('c_'))
   return kept
     ? /^"g|analytics":(t|"g)/.test(kept)
     : !gpc && dnt !== '1' && (config.consent ?? 'granted') === 'granted'
@@ -59,7 +56,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
   if (!allowed()) return
   const cookieless = on(config.cookieless)
   const ts = Date.now()
-  const visitor = JSON.parse(get(key('')) || '{}')
+  const visitor = JSON.parse(get(keyOf('')) || '{}')
   const began = !visitor.s || Math.abs(ts - visitor.t) > Limit.Idle
   visitor.a ||= uuid7(ts)
   visitor.t = ts
@@ -68,7 +65,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
     visitor.n = (visitor.n || 0) + 1
   }
   if (fields.userId) visitor.u = fields.userId
-  set(key(''), JSON.stringify(visitor))
+  set(keyOf(''), JSON.stringify(visitor))
   const events = (began && !cookieless ? ['session', type] : [type]).map((kind, i, { length }) => ({
     messageId: uuid7(ts),
     type: kind,
@@ -77,7 +74,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
     userId: visitor.u,
     url: location.href,
     path: location.pathname,
-    referrer: before ?? document.referrer,
+    referrer: page._before ?? document.referrer,
     title: document.title,
     ...(i === length - 1 ? fields : { properties: { number: visitor.n } }),
   }))
@@ -89,7 +86,7 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
     screen: { width: screen.width, height: screen.height },
     viewport: { width: innerWidth, height: innerHeight },
   }
-  const name = key('q_') + '_' + uuid7(ts)
+  const name = keyOf('q_') + '_' + uuid7(ts)
   set(
     name,
     '-' +
@@ -102,13 +99,17 @@ export const emit = guard((type: string, fields: EventFields = {}): void => {
   send(name)
 })
 
-/** Send what earlier pages could not. */
-export const drain = (): void => {
-  for (const name of keysOf(key('q_') + '_')) {
-    const time = Number.parseInt(get(name), 10)
-    if (time > 0 || Date.now() + time > Limit.UnderWay) send(name)
-  }
-}
+/** Send what earlier pages could not: the newest, what the gateway still knows the ids of, and nothing against the visitor's will. */
+export const drain = (): void =>
+  keysOf(keyOf('q_') + '_')
+    .reverse()
+    .forEach((name, i) => {
+      const time = Number.parseInt(get(name), 10)
+      // Of one that failed the time is positive, and this beyond every limit.
+      const age = Date.now() + time
+      if (i > Limit.Batches || !allowed() || (time < 0 && age > Limit.Doubt)) set(name, '')
+      else if (age > Limit.UnderWay) send(name)
+    })
 
 /** Capture nothing from now on, here and on later pages. */
-export const optOut = (): void => set(key('c_'), '"denied"')
+export const optOut = (): void => set(keyOf('c_'), '"denied"')

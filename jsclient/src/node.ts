@@ -66,6 +66,11 @@ export class Headlessly {
   private failures = 0
   private pausedUntil = 0
   private closed = false
+  /** Nothing is waited for any more. */
+  private ended = false
+  private request: AbortController | undefined
+  /** The batch under way. */
+  private flying: { id: string; json: string }[] = []
   private wake: (() => void) | undefined
   private superProperties: Properties = {}
   private scope: {
@@ -79,15 +84,26 @@ export class Headlessly {
   private silent = false
   private talks = false
   private listeners: Record<string, Set<Listener>> = {}
-  private onSignal: ((signal: NodeJS.Signals) => void) | undefined
+  private stopListening = (): void => {}
 
   constructor(config: NodeConfig) {
     this.config = config
     if (config.handleSignals === false) return
-    this.onSignal = (signal) => {
-      void this.shutdown().then(() => process.kill(process.pid, signal))
+    // A process that has nothing else to do would end with what waits for company.
+    const leave = (): void => {
+      if (this.queue[0] || this.sending) void this.shutdown()
     }
-    process.once('SIGTERM', this.onSignal).once('SIGINT', this.onSignal)
+    const onSignal = (signal: NodeJS.Signals): void => {
+      leaving++
+      // A second signal ends the process at once; where others listen, when it ends is up to them.
+      void this.shutdown().then(() => {
+        if (!--leaving && !process.listenerCount(signal)) process.kill(process.pid, signal)
+      })
+    }
+    this.stopListening = () => {
+      process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('beforeExit', leave)
+    }
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('beforeExit', leave)
   }
 
   track(event: string, properties?: Properties, about?: About): void {
@@ -201,7 +217,7 @@ export class Headlessly {
   /** Takes no more events, and waits up to ms for the answers. Events that are left then are told as dropped. */
   async shutdown(ms = 10_000): Promise<void> {
     this.closed = true
-    if (this.onSignal) process.off('SIGTERM', this.onSignal).off('SIGINT', this.onSignal)
+    this.stopListening()
     let timer: ReturnType<typeof setTimeout> | undefined
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, ms)
@@ -209,7 +225,10 @@ export class Headlessly {
     this.wake?.()
     await Promise.race([this.flush(), patience])
     clearTimeout(timer)
-    const left = this.queue.splice(0)
+    // What is under way may have arrived, but nobody knows: it is told as lost, and not tried again.
+    const left = [...this.flying, ...this.queue.splice(0)]
+    this.ended = true
+    this.request?.abort()
     this.wake?.()
     if (left[0]) this.report('drop', ids(left), 'shutdown')
   }
@@ -221,17 +240,19 @@ export class Headlessly {
       const ts = about.ts ?? Date.now()
       const fields = say()
       let event: Properties | null | undefined = {
-        messageId: uuid7(ts),
         type,
-        ts,
         release: this.config.release,
         environment: this.config.environment,
         ...fields,
         ...about,
+        ts,
+        messageId: about.messageId ?? uuid7(ts),
         properties: { ...this.superProperties, ...(fields.properties as Properties) },
       }
       if (this.config.beforeSend) event = this.config.beforeSend(event)
       if (!event) return
+      // Without an id a repetition would count twice.
+      event.messageId ??= uuid7(ts)
       this.queue.push({ id: String(event.messageId), json: encode(event) })
       this.report('event', event)
       if (this.queue.length > Limit.Queue) this.report('drop', ids(this.queue.splice(0, 1)), 'full')
@@ -247,7 +268,10 @@ export class Headlessly {
       if (wait > 0) await this.pause(wait)
       const batch = this.take()
       if (!batch[0]) return
+      this.flying = batch
       const after = await this.send(batch)
+      this.flying = []
+      if (this.ended) return
       if (after === undefined) this.failures = 0
       else {
         this.queue.unshift(...batch)
@@ -284,22 +308,27 @@ export class Headlessly {
   private async send(batch: { id: string; json: string }[]): Promise<number | undefined> {
     const { tenant, endpoint, key } = this.config
     const library = { name: '@headlessly/node', version: VERSION }
-    const context = JSON.stringify({ library, consent: this.choice })
+    const context = encode({ library, consent: this.choice })
     const head = `{"tenant":${JSON.stringify(tenant)},"sentAt":${Date.now()},"context":${context},"events":[`
+    const request = new AbortController()
+    this.request = request
+    const timer = setTimeout(() => request.abort(), Limit.Timeout).unref()
     let response: Response
+    let answer: { rejected?: { index: number; error: string }[] }
     try {
       response = await (this.config.fetch ?? fetch)(`${endpoint}/e?t=${encodeURIComponent(tenant)}`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', ...(key && { Authorization: `Bearer ${key}` }) },
         body: head + batch.map(({ json }) => json).join(',') + ']}',
-        signal: AbortSignal.timeout(Limit.Timeout),
+        signal: request.signal,
       })
+      answer = ((await response.json().catch(() => undefined)) ?? {}) as typeof answer
     } catch {
       return 0
+    } finally {
+      clearTimeout(timer)
     }
-    const answer = (await response.json().catch(() => ({}))) as {
-      rejected?: { index: number; error: string }[]
-    }
+    if (this.ended) return
     const { status } = response
     if (status === 408 || status === 429 || status > 499)
       return Number(response.headers.get('Retry-After')) || 0
@@ -323,6 +352,9 @@ export class Headlessly {
     }
   }
 }
+
+/** Clients that deliver before a signal ends the process: the last one lets it. */
+let leaving = 0
 
 /** Runs fn; what goes wrong in it stays here. */
 const safely = (fn: () => void): void => {

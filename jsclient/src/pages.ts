@@ -1,5 +1,5 @@
-import { arrival, config, guard, listen, on, report, subscribe, wants } from './core'
-import { emit, setReferrer } from './emit'
+import { arrival, config, guard, listen, on, page, report, subscribe, wants } from './core'
+import { emit } from './emit'
 
 const enum Limit {
   /** Titles of single-page apps settle a moment after their address does. */
@@ -25,7 +25,7 @@ const moved = (how: string): void => {
   if (same) return
   settle()
   report('leave', { url, path })
-  setReferrer(url)
+  page._before = url
   url = href
   path = pathname
   const at = { url, path }

@@ -1,4 +1,4 @@
-import { configure, guard, on } from './core'
+import { configure, guard, on, whenSeen } from './core'
 import { install } from './install'
 import { drain, emit, optOut } from './lite'
 import { pages } from './pages'
@@ -10,10 +10,12 @@ import type { Config, Properties } from './types'
 // build lacks do nothing.
 const calls: Record<string, unknown> = {
   init(given: Config) {
-    configure(given)
-    persist(!on(given.cookieless))
-    drain()
-    pages()
+    whenSeen(() => {
+      configure(given)
+      persist(!on(given.cookieless))
+      drain()
+      pages()
+    })
   },
   page: guard((name?: string, properties?: Properties) =>
     emit('page', { properties: { name, ...properties } }),

@@ -1,5 +1,5 @@
 import { context } from './context'
-import { config, guard, hurry, report } from './core'
+import { config, guard, hurry, keyOf, report } from './core'
 import { bytes, encode, parse } from './encode'
 import { uuid7 } from './ids'
 import { get, keysOf, set } from './store'
@@ -21,9 +21,10 @@ const enum Limit {
   /** Bytes of an event in an address, where each takes up to three: the gateway reads request lines up to 8 KiB. */
   Address = 1800,
   /** Characters kept on disk: 256 KiB as browsers count, never the page's whole quota. */
-  Stored = 131072,
+  Stored = 13e4,
   Wait = 18e5,
-  Day = 864e5,
+  /** The longest pause that is believed. */
+  Day = 8e7,
   /** How old a batch may be: while in doubt, less than ids are known for; else. */
   Doubt = 7e7,
   Week = 6e8,
@@ -40,11 +41,13 @@ let ids = ''
 let events = ''
 let size = 0
 let skew = 0
-let timer: ReturnType<typeof setTimeout> | undefined
+let timer: ReturnType<typeof setTimeout> | 0
 let drainTimer: ReturnType<typeof setTimeout>
+/** Settled when every request so far has its answer. */
+let answered: Promise<unknown> | undefined
 
-const prefix = (): string => 'hly_q_' + config.tenant + '_'
-const pauseKey = (): string => 'hly_b_' + config.tenant
+const prefix = (): string => keyOf('q_') + '_'
+
 const keys = (): string[] => keysOf(prefix())
 
 /** Milliseconds since 1970: steady within a batch, even when the device's clock is set meanwhile. */
@@ -56,9 +59,9 @@ export const now = (): number => {
 
 /** Shared by all pages: failures in a row, and how long to wait. */
 const pause = (): [number, number] => {
-  const [count, until] = get(pauseKey()).split(',')
-  const wait = +(until || 0) - Date.now()
-  return wait < Limit.Day ? [+(count || 0), wait] : [0, -wait]
+  const [count, until] = get(keyOf('b_')).split(',')
+  const wait = (until as never) - Date.now() || -1e15
+  return wait < Limit.Day ? [+(count as string), wait] : [0, -wait]
 }
 
 const later = (ms: number): void => {
@@ -68,7 +71,7 @@ const later = (ms: number): void => {
 
 const giveUp = (key: string, batch: string, reason: string): void => {
   set(key, '')
-  report('drop', batch.split(','), reason)
+  if (batch) report('drop', batch.split(','), reason)
 }
 
 /** Stores a batch with the time, which is negative while it is under way; returns how much is, of all tabs. */
@@ -97,10 +100,10 @@ const draw = async (url: string, text: string): Promise<void> => {
 
 /** True once the gateway has answered for good. */
 const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean): Promise<unknown> => {
-  const { tenant, endpoint, key: publicKey } = config
-  const query = '?t=' + tenant + '&key=' + (publicKey || '')
+  const { tenant, endpoint, key: publicKey = '' } = config
+  const query = '?t=' + tenant + '&key=' + publicKey
   const url = endpoint + '/e' + query
-  const text = '{"tenant":"' + tenant + '","sentAt":' + sentAt + ',' + batch[1]
+  const text = '{"sentAt":' + sentAt + ',' + batch[1]
   const all = batch[0].split(',')
   let body: string | Blob = text
   let asked = 0
@@ -111,7 +114,7 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
     mine.add(key)
     const underWay = put(key, batch, -1)
     if (!leaving && text.length > Limit.Plain && window.CompressionStream) {
-      body = await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'))).blob()
+      body = await new Response(new Response(text).body?.pipeThrough(new CompressionStream('gzip'))).blob()
     }
     const response = await request(url, {
       method: 'POST',
@@ -125,8 +128,8 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
     asked = 1000 * (headers.get('Retry-After') as never) || 0
     if (!ok) refused = 'status ' + status
     else {
-      const answer = Object(await response.json().catch(() => 0))
-      for (const { index, error } of answer.rejected || []) {
+      const answer = await response.json().catch(() => 0)
+      for (const { index, error } of answer?.rejected || []) {
         report('drop', [all[index]], error)
         all[index] = ''
       }
@@ -143,7 +146,7 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
   }
   if (final) {
     set(key, '')
-    if (!refused) set(pauseKey(), '')
+    if (!refused) set(keyOf('b_'), '')
     report(refused ? 'drop' : 'ack', all.filter(Boolean), refused)
     return true
   }
@@ -151,52 +154,60 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
   // Requests that were under way together fail together: that is one failure.
   if (asked || (began >= Date.now() + wait && !leaving)) {
     const backoff = Math.min(2 ** count * 2000, Limit.Wait) * (0.5 + Math.random() / 2)
-    set(pauseKey(), count + 1 + ',' + (Date.now() + Math.max(backoff, Math.min(asked, Limit.Day - 1))))
+    set(keyOf('b_'), count + 1 + ',' + (Date.now() + Math.max(backoff, Math.min(asked, Limit.Doubt))))
   }
-  put(key, batch)
+  // Meanwhile it may have been given up: for want of room, or because the visitor said so.
+  if (get(key)) put(key, batch)
   return
 }
 
-const cut = (leaving?: boolean): Promise<unknown> | undefined => {
-  clearTimeout(timer)
-  timer = undefined
+const cut = (leaving?: boolean): void => {
+  clearTimeout(timer as number)
+  timer = 0
   if (!events) return
-  const key = prefix() + uuid7(Date.now())
+  const key = prefix() + uuid7()
   const batch: Batch = [ids, '"context":' + (guard(context)() || '{}') + ',"events":[' + events + ']}']
   ids = events = ''
   size = 0
-  // Not even a rejection may reach the page.
-  if (pause()[1] <= 0) return send(key, batch, clock(), leaving).catch(() => {})
-  put(key, batch)
-  later(50)
-  return
+  if (pause()[1] <= 0) {
+    const before = answered
+    // Not even a rejection may reach the page.
+    answered = send(key, batch, clock(), leaving)
+      .catch(() => {})
+      .then(() => before)
+  } else {
+    put(key, batch)
+    later(50)
+  }
 }
 
 const work = async (): Promise<void> => {
   for (const key of keys()) {
-    const [time = 0, batch = '', body] = get(key).split('\n')
+    const [time, batch, body] = get(key).split('\n') as [string, string, string]
     const age = Date.now() - Math.abs(+time)
     const underWay = +time < 0
     if (pause()[1] > 0) return
     if (!body || age > (underWay ? Limit.Doubt : Limit.Week)) giveUp(key, batch, 'expired')
-    else if (mine.has(key) || (underWay && age < Limit.UnderWay)) later(Limit.UnderWay)
+    else if (mine.has(key) || (underWay && Math.abs(age) < Limit.UnderWay)) later(Limit.UnderWay)
     else if (!(await send(key, [batch, body], Date.now()))) return
   }
 }
 
 /** Send what is stored, if nobody else does and the gateway did not ask to wait; at once: do not wait any longer. */
 export const drain = (atOnce?: boolean): void => {
-  if (atOnce) set(pauseKey(), '')
+  if (atOnce) set(keyOf('b_'), '')
   const wait = pause()[1]
   if (!keys()[0]) return
   if (wait > 0) later(wait)
-  else if (navigator.locks) {
-    navigator.locks
-      .request('hly_' + config.tenant, { ifAvailable: true }, (lock) =>
+  // Where there are no locks, or a frame may not have any, it is alone, or ids make it count once.
+  else
+    (
+      navigator.locks?.request(keyOf(''), { ifAvailable: 1 as never }, (lock) =>
         lock ? work() : later(Limit.UnderWay),
-      )
+      ) || work()
+    )
+      .catch(work)
       .catch(() => {})
-  } else work().catch(() => {})
 }
 
 export const add = (id: string, json: string): void => {
@@ -212,9 +223,9 @@ export const add = (id: string, json: string): void => {
 export const flush = async (leaving?: boolean): Promise<void> => {
   try {
     hurry()
-    const sent = cut(leaving)
+    cut(leaving)
     if (!leaving) drain()
-    await sent
+    await answered
   } catch {}
 }
 

@@ -15,9 +15,8 @@ const FOREIGN = /node_modules|-extension:|^(webkit-masked|node:)/
 export const parseStack = (stack: unknown): Frame[] => {
   const frames: Frame[] = []
   const text = ('' + stack).slice(0, 50000)
-  const v8 = /^\s*at /m.test(text)
-  for (const raw of text.split('\n').slice(0, Limit.Lines)) {
-    if (raw.length > 2000 || (v8 && !/^\s*at /.test(raw))) continue
+  for (const raw of (text.match(/^\s*at .*/gm) || text.split('\n')).slice(0, Limit.Lines)) {
+    if (raw.length > 2000) continue
     // Code inside eval: only the place of the eval can be looked up.
     const line = raw.replace(/eval at .*?\((\S+?:\d+:\d+)\).*$/, '$1)').replace(/ line (\d+) > .*$/, ':$1')
     const [, name, place, lineno, colno] = LINE.exec(line) || []
@@ -49,10 +48,9 @@ export const exceptionsOf = (thrown: unknown, type: string, handled = false): Ex
   let error = thrown
   do {
     const { name, message, stack, cause } = Object(error) as Partial<Error>
-    const value = message ?? (Object(error) === error ? encode(error) : String(error))
     chain.push({
       type: '' + (name || 'Error'),
-      value: '' + value,
+      value: String(message ?? (Object(error) === error ? encode(error) : error)),
       stacktrace: parseStack(stack),
       mechanism: { type: chain[0] ? 'chained' : type, handled },
     })

@@ -24,7 +24,7 @@ export const keysOf = (prefix: string): string[] =>
   [...Object.keys(memory), ...Object.keys(disk || {})].filter((key) => key.startsWith(prefix)).sort()
 
 /** Allow or forbid the browser's storage; what is in memory moves there when it is allowed. */
-export const persist = (allowed: boolean): void => {
-  disk = guard(() => allowed && localStorage)() || undefined
+export const persist = (allowed: unknown): void => {
+  disk = guard(() => (allowed ? localStorage : undefined))()
   for (const key of Object.keys(memory)) set(key, memory[key] as string)
 }

@@ -1,4 +1,4 @@
-import { config, guard } from './core'
+import { guard, keyOf } from './core'
 import { encode, parse } from './encode'
 import { timeZone, uuid7 } from './ids'
 import { get, persist, set } from './store'
@@ -32,17 +32,17 @@ export interface Visitor {
 let visitor: Visitor = {}
 let text = ''
 let saved = 0
-
-const key = (): string => 'hly_' + config.tenant
+/** The campaign that this page came by, once it is noted: other tabs have theirs. */
+let noted: string | undefined
 
 /** The visitor as of now, read again because another tab may have changed it. */
 export const current = (): Visitor => {
-  const stored = get(key())
+  const stored = get(keyOf(''))
   if (stored !== text) {
     text = stored
     visitor = Object(guard(parse)(stored))
   }
-  visitor.a ||= uuid7(Date.now())
+  visitor.a ||= uuid7()
   return visitor
 }
 
@@ -50,13 +50,18 @@ export const change = (changes: Visitor): void => {
   Object.assign(current(), changes)
   saved = visitor.t || 0
   text = encode(visitor)
-  set(key(), text)
+  set(keyOf(''), text)
 }
+
+/** Inside a site the referrer, the last member, changes, and the campaign in the address does not. */
+const nameOf = (campaign?: Touch): string => encode(campaign).split('"ref')[0] as string
 
 /** Note an event at this time; says whether a session began. */
 export const touch = (now: number, campaign?: Touch): boolean => {
   const { s, n = 0, t = 0, f, l } = current()
-  const other = campaign && encode(campaign) !== encode(l)
+  const is = nameOf(campaign)
+  const other = is && is !== noted && is !== nameOf(l)
+  noted = is || noted
   const began = !s || other || Math.abs(now - t) > Limit.Idle
   visitor.t = now
   if (other) change({ l: campaign, f: f || campaign })
@@ -67,7 +72,7 @@ export const touch = (now: number, campaign?: Touch): boolean => {
 }
 
 /** Forget the visitor. */
-export const forget = (): void => set(key(), '')
+export const forget = (): void => set(keyOf(''), '')
 
 /** Start to keep it in the browser: ids known there win, what was said meanwhile is added. */
 export const adopt = (): void => {

@@ -35,7 +35,7 @@ let told: Record<string, { _id: string; _value?: number }> = {}
 
 const tell = (name: string, value: number, target?: string): void => {
   const [good, fair] = BOUNDS[name] as [number, number]
-  told[name] ||= { _id: uuid7(Date.now()) }
+  told[name] ||= { _id: uuid7() }
   const last = told[name]
   if (value < 0 || value === last._value) return
   last._value = value
@@ -56,9 +56,7 @@ const sinceStart = (time: number): number => Math.max(time - activation, 0)
 const observe = (types: string, fn: (entries: Entry[]) => void): (() => void) => {
   const observer = new PerformanceObserver(guard((list) => fn(list.getEntries() as Entry[])))
   for (const type of types.split(' ')) {
-    guard(() =>
-      observer.observe({ type, buffered: true, durationThreshold: 40 } as PerformanceObserverInit),
-    )()
+    guard(() => observer.observe({ type, buffered: 1, durationThreshold: 40 } as never))()
   }
   return () => fn(observer.takeRecords() as Entry[])
 }
@@ -67,15 +65,13 @@ const observe = (types: string, fn: (entries: Entry[]) => void): (() => void) =>
 let lcp = -1
 let lcpTarget = ''
 let final = false
-const finish = (): void => {
-  if (!final) tell('LCP', lcp, lcpTarget)
-  final = true
-}
 const largest = (entries: Entry[]): void => {
-  const { startTime, element } = entries.pop() as Entry
-  if (final || startTime >= hiddenAt) return
-  lcp = sinceStart(startTime)
-  lcpTarget = selectorOf(element)
+  for (const { startTime, element } of entries.slice(-1)) {
+    if (startTime < hiddenAt) {
+      lcp = sinceStart(startTime)
+      lcpTarget = selectorOf(element)
+    }
+  }
 }
 
 // Shifts add up while they are less than a second apart and five in all.
@@ -170,7 +166,13 @@ export const vitals = (): void => {
       if (startTime < hiddenAt) tell('FCP', sinceStart(startTime))
     }
   })
-  observe('largest-contentful-paint', largest)
+  const paints = observe('largest-contentful-paint', largest)
+  const finish = (): void => {
+    if (final) return
+    paints()
+    final = true
+    tell('LCP', lcp, lcpTarget)
+  }
   listen(window, 'keydown click', (event) => event.isTrusted && soon(finish))
   const shifts = observe('layout-shift', shifted)
   const interactions = observe('event first-input', (entries) => soon(() => interacted(entries)))

@@ -79,7 +79,7 @@ export const startGateway = async () => {
 
 /**
  * A proxy before the gateway, where a test plays the network: `rule` may answer
- * ({status, headers}), delay ({delay: ms}) or break ('cut') a POST; without it
+ * ({status, headers}), delay either ({delay: ms}) or break ('cut') a POST; without it
  * everything passes. It notes each POST and what the gateway answered.
  */
 export const startProxy = async (gateway) => {
@@ -104,6 +104,7 @@ export const startProxy = async (gateway) => {
         posts.push(post)
         const verdict = proxy.rule?.(post, posts.length)
         if (verdict === 'cut') return request.socket.destroy()
+        if (verdict?.delay) await sleep(verdict.delay)
         if (verdict?.status) {
           post.status = verdict.status
           const headers = {
@@ -113,7 +114,6 @@ export const startProxy = async (gateway) => {
           }
           return response.writeHead(verdict.status, headers).end('{}')
         }
-        if (verdict?.delay) await sleep(verdict.delay)
       }
       const upstream = httpRequest(
         {

@@ -3,6 +3,22 @@ import { bytes, encode } from '../../src/encode'
 
 const back = (value: unknown) => JSON.parse(encode(value))
 
+it('a list is read as far as it is sent: its keys, which may be millions, are not asked for', () => {
+  const list = new Proxy([1, 2, 3], {
+    ownKeys() {
+      throw new Error('all keys')
+    },
+  })
+  expect(encode({ list })).toBe('{"list":[1,2,3]}')
+})
+
+it('what was cut once stays as it is', () => {
+  const once = encode({ text: 'x'.repeat(20000) })
+  const { trimmed, ...again } = JSON.parse(once)
+  expect(trimmed).toBe(true)
+  expect(JSON.parse(encode(again))).toEqual(again)
+})
+
 describe('encode writes the JSON that JSON.stringify writes', () => {
   const cases: [string, unknown][] = [
     ['plain values', { a: 1, b: 'x', c: true, d: null, e: [1, 'two', { three: 3 }] }],

@@ -1,10 +1,11 @@
+import { spawn } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Headlessly } from '../../src/node'
 
 type Event = Record<string, unknown> & { messageId: string; event?: string }
-type Reply = { status: number; headers?: Record<string, string>; body?: string } | 'cut' | undefined
+type Reply = { status: number; headers?: Record<string, string>; body?: string } | 'cut' | 'never' | undefined
 
 let server: Server
 let endpoint: string
@@ -29,6 +30,7 @@ beforeEach(async () => {
       contexts.push(context)
       const answer = reply(batch)
       if (answer === 'cut') return request.socket.destroy()
+      if (answer === 'never') return
       if (!answer) arrived.push(batch)
       headers.push(request.headers)
       response.writeHead(answer?.status ?? 202, answer?.headers)
@@ -170,6 +172,44 @@ describe('the server client', () => {
     expect(dropped).toEqual(['1 shutdown'])
   })
 
+  it('shutdown tells what is under way as lost, too, and tries it no more', async () => {
+    let tries = 0
+    reply = () => {
+      tries++
+      return 'never'
+    }
+    const told: string[] = []
+    const hly = client()
+    hly.on('drop', (ids, reason) => told.push(ids.length + ' ' + reason))
+    hly.on('ack', (ids) => told.push(ids.length + ' acked'))
+    hly.track('Under way')
+    const flushed = hly.flush()
+    while (!tries) await new Promise((resolve) => setTimeout(resolve, 10))
+    hly.track('Waiting')
+    await hly.shutdown(100)
+    await flushed
+    expect(told).toEqual(['2 shutdown'])
+    expect(tries).toBe(1)
+  })
+
+  it('an event without an id, or one that beforeSend takes away, gets one that stays', async () => {
+    const seen: unknown[][] = []
+    reply = (batch) => {
+      seen.push(batch.map(({ messageId, ts }) => [typeof messageId, typeof ts, messageId]))
+      return seen.length === 1 ? { status: 503 } : undefined
+    }
+    const hly = client({
+      beforeSend: ({ messageId, ...rest }: Record<string, unknown>) =>
+        rest['event'] === 'Bare' ? rest : { messageId, ...rest },
+    })
+    hly.track('One', {}, { messageId: undefined, ts: undefined } as never)
+    hly.track('Bare')
+    await hly.flush()
+    expect(seen.length).toBe(2)
+    expect(seen[1]).toEqual(seen[0])
+    for (const [id, ts] of seen[0] as [string, string][]) expect([id, ts]).toEqual(['string', 'number'])
+  })
+
   it('never throws into the caller', async () => {
     const hly = client({
       beforeSend: () => {
@@ -223,4 +263,56 @@ it('nothing is taken while consent is refused, and what was agreed to is said', 
   await client.shutdown()
   expect(arrived.flat().map(({ event }) => event)).toEqual(['Agreed', 'In'])
   expect(contexts.at(-1)).toMatchObject({ consent: { analytics: true, marketing: false } })
+})
+
+describe('the end of a process', () => {
+  /** Runs code beside a client of the built module; resolves with how the process ended. */
+  const run = (code: string, signal?: NodeJS.Signals): Promise<[number | null, string | null, string]> =>
+    new Promise((resolve) => {
+      const file = new URL('../../packages/node/dist/index.js', import.meta.url).href
+      const script = `import { Headlessly } from ${JSON.stringify(file)}
+        const client = (tenant = 'acme') => new Headlessly({ tenant, endpoint: ${JSON.stringify(endpoint)}, flushInterval: 60000 })
+        ${code}`
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script])
+      let said = ''
+      child.stderr.on('data', (text) => {
+        said += text
+      })
+      child.stdout.on('data', (text) => {
+        said += text
+        if (signal && String(text).includes('ready')) child.kill(signal)
+      })
+      child.on('close', (status, by) => resolve([status, by, said]))
+    })
+
+  it('delivers what waits when there is nothing else to do', async () => {
+    expect(await run(`client().track('Last')`)).toEqual([0, null, ''])
+    expect(events().map(({ event }) => event)).toEqual(['Last'])
+  })
+
+  it('delivers what waits before a signal ends it, for every client', async () => {
+    reply = () => undefined
+    const end = await run(
+      `client().track('One'); client().track('Two'); setInterval(() => {}, 1000); console.log('ready')`,
+      'SIGTERM',
+    )
+    expect(end.slice(0, 2)).toEqual([null, 'SIGTERM'])
+    expect(
+      events()
+        .map(({ event }) => event)
+        .sort(),
+    ).toEqual(['One', 'Two'])
+  })
+
+  it('leaves the end to the process’s own listener, which hears a signal once', async () => {
+    const end = await run(
+      `const hly = client()
+       process.on('SIGTERM', () => console.log('heard'))
+       hly.on('ack', () => setTimeout(() => process.exit(7), 300))
+       hly.track('Kept'); setInterval(() => {}, 1000); console.log('ready')`,
+      'SIGTERM',
+    )
+    expect(end).toEqual([7, null, 'ready\nheard\n'])
+    expect(events().map(({ event }) => event)).toEqual(['Kept'])
+  })
 })

@@ -43,6 +43,11 @@ export declare class Headlessly {
     private failures;
     private pausedUntil;
     private closed;
+    /** Nothing is waited for any more. */
+    private ended;
+    private request;
+    /** The batch under way. */
+    private flying;
     private wake;
     private superProperties;
     private scope;
@@ -51,7 +56,7 @@ export declare class Headlessly {
     private silent;
     private talks;
     private listeners;
-    private onSignal;
+    private stopListening;
     constructor(config: NodeConfig);
     track(event: string, properties?: Properties, about?: About): void;
     page(name?: string, properties?: Properties, about?: About): void;

@@ -66,6 +66,82 @@ export const capture = ({ it, name }) => {
     )
   })
 
+  it('what a page sends early keeps its values; failures stay unhandled; a flood of errors is told, and ends', async (setUp) => {
+    const watch = `<script>
+      window.dropped = []; window.ahead = 0
+      const real = performance.now.bind(performance); performance.now = () => real() + ahead
+    </script>`
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        watch + script('data-auto="errors"'),
+        `<script>
+          headlessly.on('drop', (ids, reason) => dropped.push(reason))
+          const at = { step: 1, inner: { step: 1 } }
+          headlessly.track('Step', at); at.step = at.inner.step = 2; headlessly.track('Step', at)
+        </script>`,
+      ),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await t.page.evaluate(`(fetch('http://127.0.0.1:1/nobody'), 1)`)
+    const steps = await t.until(
+      'event, type, properties',
+      (rows) => rows.length > 2,
+      "and type in ('track', 'error')",
+    )
+    assert.deepEqual(
+      steps.filter((row) => row.event === 'Step').map((row) => JSON.parse(row.properties)),
+      [
+        { step: 1, inner: { step: 1 } },
+        { step: 2, inner: { step: 2 } },
+      ],
+    )
+    assert.equal(
+      steps.filter((row) => row.type === 'error').length,
+      1,
+      'a request that fails and nobody handles',
+    )
+    await t.page.evaluate(
+      `(() => { for (let i = 0; i < 150; i++) headlessly.captureException(new Error('flood ' + i)); return 1 })()`,
+    )
+    const [first] = (await t.page.evaluate('dropped.join()')).split(',')
+    assert.equal(first, 'full')
+    await t.page.evaluate(`(window.ahead = 6000, headlessly.captureException(new Error('after')), 1)`)
+    const rows = await t.until(
+      'error_message',
+      (rows) => rows.some((row) => row.error_message === 'after'),
+      "and type = 'error'",
+    )
+    const flood = rows.filter((row) => row.error_message.startsWith('flood'))
+    assert.ok(flood.length > 90 && flood.length <= 100, `${flood.length} of the flood`)
+    assert.ok(rows.some((row) => row.error_message === 'after'))
+  })
+
+  if (name === 'chromium')
+    it('a paint that was not delivered when the page is left is the largest all the same', async (setUp) => {
+      // The engine that is late: what is observed is only to be had by takeRecords.
+      const late = `<script>
+        const Real = PerformanceObserver
+        window.PerformanceObserver = class {
+          constructor(tell) {
+            this.tell = tell
+            this.records = []
+          }
+          observe(options) {
+            const held = options.type === 'largest-contentful-paint'
+            new Real((list) => { held ? this.records.push(...list.getEntries()) : this.tell(list) }).observe(options)
+          }
+          takeRecords() { return this.records.splice(0) }
+        }
+      </script>`
+      const t = await setUp(({ script }) => ({ '/a.html': html(late + script(), '<h1>large</h1>') }))
+      await t.page.goto(t.site.origin + '/a.html')
+      await t.page.paint()
+      await sleep(1000)
+      await t.page.goto('about:blank')
+      const rows = await t.until('vital_value', (rows) => rows.length, "and vital_name = 'LCP'")
+      assert.ok(rows[0]?.vital_value > 0)
+    })
+
   it('errors: thrown, rejected, reported, repeated, with causes and breadcrumbs', async (setUp) => {
     const t = await setUp(({ script }) => ({
       '/a.html': html(

@@ -1,7 +1,7 @@
 // How events get there: networks and gateways that fail, several tabs, wrong clocks.
 import assert from 'node:assert/strict'
 import { sleep } from '../gateway.mjs'
-import { html, names, sameOnce } from '../kit.mjs'
+import { html, names, sameOnce, soonTrue } from '../kit.mjs'
 
 export const delivery = ({ it, engine }) => {
   it('what is captured while the network is away arrives when it is back, once', async (setUp) => {
@@ -57,6 +57,59 @@ export const delivery = ({ it, engine }) => {
     const sent = t.proxy.ids()
     assert.equal(new Set(sent).size, sent.length, 'accepted twice on the wire')
     await other.close()
+  })
+
+  it('a frame that may neither store nor lock tries again, too', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html('', '<iframe sandbox="allow-scripts" src="/boxed.html"></iframe>'),
+      '/boxed.html': html(script('data-auto="false"'), `<script>headlessly.track('Boxed')</script>`),
+    }))
+    t.proxy.rule = (_post, number) => (number === 1 ? { status: 503 } : undefined)
+    await t.page.goto(t.site.origin + '/a.html')
+    const rows = await t.until('event, message_id', (rows) => names(rows).includes('Boxed'))
+    assert.deepEqual(names(rows), ['Boxed'])
+    assert.equal(t.proxy.posts[0].status, 503)
+  })
+
+  it('flush resolves when every answer is in, also that of an earlier batch', async (setUp) => {
+    const t = await setUp(({ script }) => ({ '/a.html': html(script('data-auto="false"')) }))
+    t.proxy.rule = (post) => (post.body.includes('Flushed 0') ? { delay: 1500 } : undefined)
+    await t.page.goto(t.site.origin + '/a.html')
+    const missing = await t.page.evaluate(`(async () => {
+      const sent = new Set()
+      headlessly.on('event', (event) => sent.add(event.messageId))
+      headlessly.on('ack', (ids) => ids.forEach((id) => sent.delete(id)))
+      for (let i = 0; i < 30; i++) headlessly.track('Flushed ' + i, { filler: 'x'.repeat(6000) })
+      await headlessly.flush()
+      return sent.size
+    })()`)
+    assert.equal(missing, 0, 'events without an answer when flush resolved')
+    assert.ok(t.proxy.posts.length > 2, 'several batches')
+  })
+
+  it('a batch that another tab has sent meanwhile is not told as lost; one from a clock that was ahead is sent', async (setUp) => {
+    const fill = `<script>
+      const put = (i, time) => {
+        const messageId = '00000000-0000-7000-a000-' + ('' + Date.now()).slice(-11) + i
+        const event = JSON.stringify({ messageId, type: 'track', event: 'Stored ' + i, url: location.href })
+        localStorage['hly_q_default_0' + i] = time + '\\n' + messageId + '\\n"events":[' + event + ']}'
+      }
+      if (!localStorage.length) { put(1, Date.now()); put(2, Date.now()); put(3, -Date.now() - 36e5) }
+    </script>`
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        fill +
+          script('data-auto="false"') +
+          `<script>window.dropped = []; headlessly.on('drop', (ids, reason) => dropped.push(ids + ' ' + reason))</script>`,
+      ),
+    }))
+    t.proxy.rule = (post) => (post.body.includes('Stored 1') ? { delay: 1000 } : undefined)
+    await t.page.goto(t.site.origin + '/a.html')
+    await soonTrue(() => t.proxy.posts.some(({ body }) => body.includes('Stored 1')))
+    await t.page.evaluate(`(delete localStorage.hly_q_default_02, 1)`)
+    const rows = await t.until('event', (rows) => names(rows).includes('Stored 3'))
+    assert.deepEqual(names(rows).sort(), ['Stored 1', 'Stored 3'])
+    assert.equal(await t.page.evaluate('dropped.join()'), '')
   })
 
   it('a last batch that no beacon takes is sent by the next page', async (setUp) => {

@@ -1,9 +1,9 @@
 // Page views: loads, the back/forward cache, single-page apps, frames, and the page-view build.
 import assert from 'node:assert/strict'
 import { sleep } from '../gateway.mjs'
-import { html, names, sameOnce } from '../kit.mjs'
+import { html, names, sameOnce, soonTrue } from '../kit.mjs'
 
-export const navigation = ({ it, name }) => {
+export const navigation = ({ it, engine, name }) => {
   it('a page that is left at once delivers what it had', async (setUp) => {
     const t = await setUp(({ script }) => ({
       '/a.html': html(script(), `<a id="next" href="/b.html">b</a><script>headlessly.track('Left')</script>`),
@@ -167,6 +167,90 @@ export const navigation = ({ it, name }) => {
     const [one, two, three, four] = rows.map((row) => row.session_id)
     assert.equal(one, two)
     assert.equal(new Set([one, three, four]).size, 3, 'half an hour, and a new campaign, begin sessions')
+  })
+
+  it('a campaign that stays in the address, or that of another tab, begins no session', async (setUp) => {
+    const t = await setUp(({ script }) => ({ '/a.html': html(script('data-auto="pageviews"')) }))
+    await t.page.goto(t.site.origin + '/a.html?n=1&utm_source=news')
+    for (const n of [2, 3]) {
+      await t.page.evaluate(`(history.pushState({}, '', '?n=${n}&utm_source=news'), 1)`)
+      await sleep(120)
+    }
+    await t.page.evaluate(`headlessly.flush().then(() => 1)`)
+    const other = await engine().page()
+    await other.goto(t.site.origin + '/a.html?n=4&utm_source=mail')
+    for (const [page, n] of [
+      [t.page, 5],
+      [other, 6],
+      [t.page, 7],
+    ])
+      await page.evaluate(`(headlessly.track('Turn ${n}'), headlessly.flush().then(() => 1))`)
+    const rows = await t.until(
+      'event, session_id',
+      (rows) => names(rows).includes('Turn 7') && rows.length > 6,
+      "and event in ('page', 'Turn 5', 'Turn 6', 'Turn 7')",
+    )
+    await other.close()
+    const sessions = [...new Set(rows.map((row) => row.session_id))]
+    assert.deepEqual(
+      rows.map((row) => sessions.indexOf(row.session_id) + 1),
+      [1, 1, 1, 2, 2, 2, 2],
+    )
+  })
+
+  it('a client that a script begins ahead of the view waits for it; a title may come after the script', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(
+        `<script>window.ahead = true; Object.defineProperty(document, 'prerendering', { get: () => ahead })</script>` +
+          script().replace(/data-tenant="\w+"/, '') +
+          `<script>hly.init({ tenant: 'default', endpoint: new URL(document.querySelector('script[src]').src).origin })</script><title>Late</title>`,
+      ).replace('<title>t</title>', ''),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    await sleep(1500)
+    assert.equal(t.proxy.posts.length, 0, 'told of a page that nobody sees')
+    await t.page.evaluate(
+      `(window.ahead = false, document.dispatchEvent(new Event('prerenderingchange')), 1)`,
+    )
+    await t.until('event', (rows) => names(rows).includes('page'))
+    await t.page.goto('about:blank')
+    const t2 = await setUp(({ script }) => ({
+      '/b.html': html(script() + '<title>Late</title>').replace('<title>t</title>', ''),
+    }))
+    await t2.page.goto(t2.site.origin + '/b.html')
+    const [row] = await t2.until('title', (rows) => rows.length, "and event = 'page'")
+    assert.equal(row.title, 'Late')
+  })
+
+  it('the page-view build keeps a bounded queue, and nothing that may count twice or was refused', async (setUp) => {
+    const fill = `<script>if (!localStorage.length) {
+      const put = (key, time, i) => { localStorage['hly_q_default_' + key] = time + '\\nx\\n"events":[{"type":"track","event":"' + i + '","url":"' + location.href + '"}]}' }
+      put('00', -(Date.now() - 30 * 36e5), 'In doubt for too long')
+      put('01', -(Date.now() - 36e5), 'In doubt')
+      for (let i = 100; i < 220; i++) put(i, Date.now() - 36e5, 'Failed')
+      put('01z', Date.now() - 36e5, 'Too many')
+    }</script>`
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(fill + script('', '?auto=pageviews')),
+      '/refused.html': html(
+        `<script>localStorage.hly_c_default = '"denied"'</script>` + fill + script('', '?auto=pageviews'),
+      ),
+    }))
+    t.proxy.rule = () => ({ status: 503 })
+    await t.page.goto(t.site.origin + '/a.html')
+    const sent = () =>
+      t.proxy.posts.flatMap(({ body }) => JSON.parse(body).events.map(({ event, type }) => event || type))
+    await soonTrue(() => sent().filter((event) => event === 'Failed').length > 99)
+    const kept = `Object.keys(localStorage).filter((key) => key.startsWith('hly_q_')).length`
+    assert.ok((await t.page.evaluate(kept)) <= 102, 'the hundred newest, and those of this page')
+    assert.equal(sent().includes('In doubt for too long'), false)
+    assert.equal(sent().includes('Too many'), false)
+    const before = t.proxy.posts.length
+    await t.page.evaluate(`(localStorage.hly_c_default = '"denied"', 1)`)
+    await t.page.goto(t.site.origin + '/a.html?refused')
+    await sleep(500)
+    assert.equal(t.proxy.posts.length, before)
+    assert.equal(await t.page.evaluate(kept), 0)
   })
 
   it('a page leave says how long and how far', async (setUp) => {

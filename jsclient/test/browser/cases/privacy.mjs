@@ -1,9 +1,9 @@
 // Consent, the signals of the browser, and pages that store nothing.
 import assert from 'node:assert/strict'
 import { sleep } from '../gateway.mjs'
-import { html, names } from '../kit.mjs'
+import { html, names, soonTrue } from '../kit.mjs'
 
-export const privacy = ({ it }) => {
+export const privacy = ({ it, engine }) => {
   it('consent that is waited for: nothing is stored or sent before it', async (setUp) => {
     const spy = `<script>window.writes = []; const set = Storage.prototype.setItem; Storage.prototype.setItem = function (key, value) { writes.push(key); return set.call(this, key, value) }</script>`
     const t = await setUp(({ script }) => ({
@@ -47,7 +47,9 @@ export const privacy = ({ it }) => {
       const spy = `<script>${code}; window.writes = 0; const set = Storage.prototype.setItem; Storage.prototype.setItem = function (k, v) { writes++; return set.call(this, k, v) }</script>`
       const t = await setUp(({ script }) => ({ '/a.html': html(spy + script()) }))
       await t.page.goto(t.site.origin + '/a.html')
-      await t.page.evaluate(`(headlessly.identify('user-3'), headlessly.track('Unwanted'), 1)`)
+      await t.page.evaluate(
+        `(headlessly.identify('user-3'), headlessly.consent(), headlessly.consent(null), headlessly.track('Unwanted'), 1)`,
+      )
       await sleep(1800)
       assert.equal(await t.page.evaluate('writes'), 0)
       assert.equal(t.proxy.posts.length, 0)
@@ -67,6 +69,41 @@ export const privacy = ({ it }) => {
     assert.equal(sent.context.cookieless, true)
     for (const event of sent.events)
       assert.deepEqual([event.anonymousId, event.sessionId], [undefined, undefined])
+  })
+
+  it('an opt-out ends what is under way, and the other tabs follow it', async (setUp) => {
+    const t = await setUp(({ script }) => ({ '/a.html': html(script('data-auto="false"')) }))
+    const other = await engine().page()
+    await t.page.goto(t.site.origin + '/a.html?1')
+    await other.goto(t.site.origin + '/a.html?2')
+    for (const page of [t.page, other])
+      await page.evaluate(`(headlessly.track('Before'), headlessly.flush().then(() => 1))`)
+    t.proxy.rule = () => ({ status: 503, delay: 1000 })
+    const flight = () => t.proxy.posts.filter(({ body }) => body.includes('In flight'))
+    await t.page.evaluate(`(headlessly.track('In flight'), headlessly.flush(), 1)`)
+    await soonTrue(() => flight().length)
+    await t.page.evaluate(`(headlessly.optOut(), 1)`)
+    await soonTrue(() => flight()[0].status)
+    await sleep(300)
+    t.proxy.rule = undefined
+    for (const page of [t.page, other]) {
+      await page.evaluate(`(dispatchEvent(new Event('online')), headlessly.track('After'), 1)`)
+      await page.evaluate(`headlessly.flush().then(() => 1)`)
+    }
+    await sleep(500)
+    assert.equal(flight().length, 1, 'tried again after the opt-out')
+    assert.equal(t.proxy.posts.filter(({ body }) => body.includes('After')).length, 0)
+    const kept = `Object.keys(localStorage).filter((key) => !/^hly_[bc]_/.test(key)).join()`
+    assert.equal(await other.evaluate(kept), '')
+    await other.close()
+  })
+
+  it('a stored choice that nobody can read is none', async (setUp) => {
+    const t = await setUp(({ script }) => ({
+      '/a.html': html(`<script>localStorage.hly_c_default = '{"analytics'</script>` + script()),
+    }))
+    await t.page.goto(t.site.origin + '/a.html')
+    assert.ok(names(await t.until('event', (rows) => names(rows).includes('page'))).includes('page'))
   })
 
   it('the attributes: sample, mask, release, environment, and what the page-view build keeps', async (setUp) => {
@@ -140,7 +177,7 @@ export const privacy = ({ it }) => {
         hly.track('Before init')
         hly.init({ tenant: 'default', endpoint: new URL(document.querySelector('script[src]').src).origin, auto: [], beforeSend: (event) => {
           if (event.event === 'Dropped') return null
-          if (event.event === 'Fails') throw new Error('beforeSend')
+          if (event.event === 'Fails' || event.type === 'session') throw new Error('beforeSend')
           return { ...event, properties: { ...event.properties, by: 'beforeSend' } }
         } })
         for (const name of ['Dropped', 'Fails', 'Kept']) hly.track(name)
