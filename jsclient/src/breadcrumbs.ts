@@ -28,19 +28,16 @@ const requested = (category: string, method: unknown, url: unknown, status_code?
 export const breadcrumbs = (): void => {
   if (!wants('errors')) return
   const { fetch } = window
-  // Asynchronous, so that what fails is for the page to handle, and unhandled if it does not.
-  window.fetch = async function (...args) {
-    let status: number | undefined
-    try {
-      const response = await fetch.apply(this, args)
-      status = response.status
-      return response
-    } finally {
-      guard(([input, init]: [unknown, RequestInit?]) => {
-        const { url, method } = input as Request
-        requested('fetch', init?.method || method, url || input, status)
-      })(args)
-    }
+  window.fetch = function (...args) {
+    const answer = fetch.apply(this, args)
+    guard(([input, init]: [unknown, RequestInit?]) => {
+      const { url, method } = input as Request
+      const note = guard((response?: Response) =>
+        requested('fetch', init?.method || method, url || input, response?.status),
+      )
+      answer.then(note, () => note())
+    })(args)
+    return answer
   }
 
   const { open } = XMLHttpRequest.prototype

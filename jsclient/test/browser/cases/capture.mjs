@@ -66,7 +66,7 @@ export const capture = ({ it, name }) => {
     )
   })
 
-  it('what a page sends early keeps its values; failures stay unhandled; a flood of errors is told, and ends', async (setUp) => {
+  it('what a page sends early keeps its values; a flood of errors is told, and ends', async (setUp) => {
     const watch = `<script>
       window.dropped = []; window.ahead = 0
       const real = performance.now.bind(performance); performance.now = () => real() + ahead
@@ -82,23 +82,13 @@ export const capture = ({ it, name }) => {
       ),
     }))
     await t.page.goto(t.site.origin + '/a.html')
-    await t.page.evaluate(`(fetch('http://127.0.0.1:1/nobody'), 1)`)
-    const steps = await t.until(
-      'event, type, properties',
-      (rows) => rows.length > 2,
-      "and type in ('track', 'error')",
-    )
+    const steps = await t.until('event, properties', (rows) => rows.length > 1, "and event = 'Step'")
     assert.deepEqual(
-      steps.filter((row) => row.event === 'Step').map((row) => JSON.parse(row.properties)),
+      steps.map((row) => JSON.parse(row.properties)),
       [
         { step: 1, inner: { step: 1 } },
         { step: 2, inner: { step: 2 } },
       ],
-    )
-    assert.equal(
-      steps.filter((row) => row.type === 'error').length,
-      1,
-      'a request that fails and nobody handles',
     )
     await t.page.evaluate(
       `(() => { for (let i = 0; i < 150; i++) headlessly.captureException(new Error('flood ' + i)); return 1 })()`,

@@ -215,9 +215,10 @@ export const navigation = ({ it, engine, name }) => {
     await t.until('event', (rows) => names(rows).includes('page'))
     await t.page.goto('about:blank')
     const t2 = await setUp(({ script }) => ({
-      '/b.html': html(script() + '<title>Late</title>').replace('<title>t</title>', ''),
+      '/b.html': html(script('data-consent="wait"') + '<title>Late</title>').replace('<title>t</title>', ''),
     }))
     await t2.page.goto(t2.site.origin + '/b.html')
+    await t2.page.evaluate(`(headlessly.consent('granted'), 1)`)
     const [row] = await t2.until('title', (rows) => rows.length, "and event = 'page'")
     assert.equal(row.title, 'Late')
   })
