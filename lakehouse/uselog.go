@@ -68,9 +68,11 @@ func (t *logTail) read(ctx context.Context, w *Writer, from, last uint64, use fu
 		var gap *headlessly.GapError
 		var bad *headlessly.CorruptError
 		switch {
-		case errors.As(err, &gap):
+		case errors.As(err, &gap): // the answer lacks what it held
+			t.lake.cfg.Logger.Error("lakehouse_log_gap", "from", gap.From, "to", gap.To)
 			f.Seq = gap.To
 		case errors.As(err, &bad):
+			t.lake.cfg.Logger.Error("lakehouse_log_frame_corrupt", "frame", bad.Seq, "error", bad.Err)
 			f.Seq = bad.Seq
 		case err != nil:
 			return err

@@ -1,9 +1,11 @@
 package sqlworker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +117,35 @@ func TestAStoppedServersFolderCanBeReadWithItsLog(t *testing.T) {
 	}
 	if _, err := os.Stat(cfg.Dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("opening for reading made a folder")
+	}
+}
+
+// TestDamageInAStoppedServersLogIsTold, as the writer tells it: the answer lacks
+// rows.
+func TestDamageInAStoppedServersLogIsTold(t *testing.T) {
+	var told bytes.Buffer
+	cfg := lakehouse.Default(t.TempDir())
+	cfg.Logger = slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelError}))
+	lake, err := lakehouse.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := laketest.NewLog()
+	log.Append(laketest.Records("acme", 0, 3)...)
+	log.Damage(2)
+	log.Append(laketest.Records("acme", 3, 5)...)
+	log.Damage(0)
+	lake.UseLog(log)
+	if got, want := ask(t, lake, "acme", "SELECT count(*) AS n FROM events", lakehouse.FormatCSV), "n\n5\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, want := range []string{"msg=lakehouse_log_gap from=2 to=3", "msg=lakehouse_log_frame_corrupt frame=5"} {
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("%q is not told in %q", want, told.String())
+		}
+	}
+	if err := lake.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
