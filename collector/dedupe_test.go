@@ -19,9 +19,11 @@ type emptyLog struct{}
 func (emptyLog) Read(context.Context, uint64) iter.Seq2[headlessly.Frame, error] {
 	return func(func(headlessly.Frame, error) bool) {}
 }
+
 func (l emptyLog) ReadTo(ctx context.Context, from, _ uint64) iter.Seq2[headlessly.Frame, error] {
 	return l.Read(ctx, from)
 }
+
 func (emptyLog) Last(context.Context) (uint64, error)              { return 0, nil }
 func (emptyLog) Committed(context.Context, string) (uint64, error) { return 0, nil }
 func (emptyLog) Commit(context.Context, string, uint64) error      { return nil }
