@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"time"
 )
 
 // Do performs one mutation. When it returns without an error, the mutation is
@@ -70,10 +72,24 @@ func (a *attempt) stale(ctx context.Context, err error) bool {
 	return a.s.reach(ctx, last) == nil
 }
 
+// Waits before a mutation that lost a race is tried again, each twice as long as
+// the one before. With conflictsMost tries they are some three seconds.
+const (
+	firstLostPause = time.Millisecond
+	lastLostPause  = 200 * time.Millisecond
+)
+
 // lost prepares for another try: the projection must first show what came in
-// between.
+// between. That may be nothing yet: a cluster refuses at once what comes behind
+// a message that it is still storing, and shows that one later, or never.
 func (a *attempt) lost(ctx context.Context) error {
 	a.unlock()
+	a.lostPause = min(max(2*a.lostPause, firstLostPause), lastLostPause)
+	select {
+	case <-ctx.Done():
+		return a.failed(ctx.Err())
+	case <-time.After(a.lostPause/2 + rand.N(a.lostPause)): //nolint:gosec // apart, not unguessable
+	}
 	if a.creates() {
 		a.id = ""
 	}

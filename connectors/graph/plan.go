@@ -20,14 +20,15 @@ type attempt struct {
 	id    string
 	chain chain
 
-	fresh   bool   // the projection has caught up with the log since it began
-	planned uint64 // how far the projection was, at least, when the last plan looked
-	eventID string // the same in every try
-	now     *state // what the plan was made on; nil for a new entity
-	doc     []byte // after it
-	sent    stored // the event as the log gets it
-	msgs    []message
-	release func() // of the entity's lock; nil when not held
+	fresh     bool   // the projection has caught up with the log since it began
+	planned   uint64 // how far the projection was, at least, when the last plan looked
+	eventID   string // the same in every try
+	now       *state // what the plan was made on; nil for a new entity
+	doc       []byte // after it
+	sent      stored // the event as the log gets it
+	msgs      []message
+	release   func()        // of the entity's lock; nil when not held
+	lostPause time.Duration // before the last try after a lost race
 }
 
 // begin checks what does not depend on the entity's state.
