@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/headlessly/headlessly/durable"
 )
 
 // usageEvery is how often the day's counts are kept; what was counted since is
@@ -86,8 +87,8 @@ func (c *Collector) KeepUsage(ctx context.Context) {
 			more = false
 		}
 		raw, err := json.Marshal(c.door.usage(c.cfg.Clock()))
-		if err == nil && string(raw) != string(kept) {
-			err = replaceFile(c.cfg.UsageFile, raw)
+		if err == nil && string(raw) != string(kept) && c.cfg.UsageFile != "" {
+			err = durable.WriteFile(c.cfg.UsageFile, raw)
 		}
 		if err != nil {
 			c.cfg.Logger.Warn("collector.usage_not_kept", slog.Any("error", err))
@@ -95,23 +96,4 @@ func (c *Collector) KeepUsage(ctx context.Context) {
 		}
 		kept = raw
 	}
-}
-
-// replaceFile writes a file anew in one step.
-func replaceFile(path string, data []byte) error {
-	if path == "" {
-		return nil
-	}
-	f, err := os.OpenFile(filepath.Clean(path)+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("keep the day's counts: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/headlessly/headlessly/durable"
 )
 
 // manifest is the index's own record of itself, a JSON file that is replaced
@@ -96,26 +98,7 @@ func (x *Index) store(runs []*run) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(x.cfg.Dir, manifestFile)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(x.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.WriteFile(filepath.Join(x.cfg.Dir, manifestFile), raw)
 }
 
 // newRun names the next run file.

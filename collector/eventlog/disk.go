@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/durable"
 )
 
 // diskWatch looks at the embedded store's folder. The zero value, on a cluster,
@@ -65,7 +66,7 @@ func (d *diskWatch) sync(clock headlessly.Clock) error {
 		if changed.Equal(seen) {
 			continue
 		}
-		if err := syncDir(dir); err != nil {
+		if err := durable.SyncFolder(dir); err != nil {
 			return err
 		}
 		if clock().Sub(changed) > racy {
@@ -87,15 +88,6 @@ func (l *Log) syncNewBlocks() error {
 	return nil
 }
 
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // the operator's own folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
 // syncTree syncs dir, the folders in it, and the one that names it: the server
 // makes the folders of a stream without syncing those that name them.
 func syncTree(dir string) error {
@@ -106,7 +98,7 @@ func syncTree(dir string) error {
 		if d.Name() == quarantineDir {
 			return fs.SkipDir
 		}
-		return syncDir(path)
+		return durable.SyncFolder(path)
 	})
-	return errors.Join(err, syncDir(filepath.Dir(dir)))
+	return errors.Join(err, durable.SyncFolder(filepath.Dir(dir)))
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/minio/highwayhash"
+
+	"github.com/headlessly/headlessly/durable"
 )
 
 // A start after a kill. The server writes its summary of a stream (index.db)
@@ -190,7 +192,7 @@ func (s salvager) catchUp(list []block) (bool, error) {
 	}
 	fresh, err := x.encode(s.kind.name)
 	if err == nil && !bytes.Equal(fresh, raw) {
-		err = writeSynced(path, fresh)
+		err = durable.WriteFile(path, fresh)
 	}
 	if err != nil {
 		return false, err

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/headlessly/headlessly/durable"
 )
 
 // maxQuarantined bounds how many unreadable frames and packs are kept one by
@@ -20,7 +22,7 @@ func (l *Log) quarantinePath(stream, name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("quarantine: %w", err)
 	}
-	if err := syncDir(l.cfg.Dir); err != nil {
+	if err := durable.SyncFolder(l.cfg.Dir); err != nil {
 		return "", fmt.Errorf("quarantine: %w", err)
 	}
 	stamp := strconv.FormatInt(l.cfg.Clock().UnixMicro(), 10)
@@ -38,7 +40,7 @@ func (l *Log) keepBytes(stream, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeSynced(path, data)
+	return durable.WriteFile(path, data)
 }
 
 // quarantine keeps the bytes of a message that the store gives but that cannot

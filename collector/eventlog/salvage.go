@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/headlessly/headlessly/durable"
 )
 
 // SalvageStats counts what the search of a damaged store found.
@@ -150,7 +152,7 @@ func (s salvager) run(ctx context.Context, clean bool) error {
 	if err := os.Remove(filepath.Join(s.dir, indexFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(s.dir)
+	return durable.SyncFolder(s.dir)
 }
 
 // find checks the blocks, several at a time.
@@ -278,7 +280,7 @@ func (s salvager) mend(list []block, i int) (did bool, err error) {
 		return false, err
 	}
 	if s.kind.sound != nil {
-		if err := writeSynced(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
+		if err := durable.WriteFile(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
 			return false, err
 		}
 	}
@@ -287,10 +289,10 @@ func (s salvager) mend(list []block, i int) (did bool, err error) {
 	if err := os.Link(b.path, aside); err != nil {
 		return false, err
 	}
-	if err := syncDir(filepath.Dir(aside)); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(aside)); err != nil {
 		return false, err
 	}
-	return true, writeSynced(b.path, out.data)
+	return true, durable.WriteFile(b.path, out.data)
 }
 
 // lastBefore is the sequence of the last message in the blocks before one.

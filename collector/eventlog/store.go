@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headlessly/headlessly/durable"
 )
 
 // Files of ours in Config.Dir, beside the server's own folder.
@@ -81,7 +83,7 @@ func fileID(dir, events string, random io.Reader) (logID, error) {
 	if b, err := firstFrame(filepath.Join(streamsDir(dir), events, "msgs")); err == nil {
 		copy(id[:], b[offLogID:]) // the file was lost
 	}
-	return id, writeSynced(filepath.Join(dir, idFile), []byte(hex.EncodeToString(id[:])+"\n"))
+	return id, durable.WriteFile(filepath.Join(dir, idFile), []byte(hex.EncodeToString(id[:])+"\n"))
 }
 
 // loadID takes the log's id from the cluster, where it has one.
@@ -117,7 +119,7 @@ func noteClean(dir string, last uint64) error {
 	if err != nil {
 		return fmt.Errorf("note clean shut: %w", err)
 	}
-	return writeSynced(filepath.Join(dir, cleanFile), append(b, '\n'))
+	return durable.WriteFile(filepath.Join(dir, cleanFile), append(b, '\n'))
 }
 
 // takeClean reads and removes the note of a clean shut.
@@ -134,31 +136,7 @@ func takeClean(dir string) (note cleanNote, clean bool, err error) {
 	if err := os.Remove(path); err != nil {
 		return note, false, fmt.Errorf("note of clean shut: %w", err)
 	}
-	return note, clean, syncDir(dir)
-}
-
-// writeSynced replaces a small file, all or nothing, and syncs it.
-func writeSynced(path string, data []byte) (err error) {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator's own folder
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	return nil
+	return note, clean, durable.SyncFolder(dir)
 }
 
 // loadState learns where the log ends and how large it is.

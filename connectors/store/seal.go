@@ -16,6 +16,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/headlessly/headlessly"
+	"github.com/headlessly/headlessly/durable"
 )
 
 // Names of what a seal key is wrapped with, in the environment.
@@ -113,7 +114,7 @@ func (s *seal) put(h *keyset.Handle) error {
 	if err != nil {
 		return fmt.Errorf("write seal key: %w", err)
 	}
-	if err := WriteFile(s.path, buf.Bytes()); err != nil {
+	if err := durable.WriteFile(s.path, buf.Bytes()); err != nil {
 		return err
 	}
 	return s.use(h)
@@ -160,31 +161,4 @@ func (s *seal) retire() error {
 		return err
 	}
 	return s.put(h)
-}
-
-// WriteFile writes a private file (0600) that is whole or absent after a
-// crash: written beside, synced, renamed, and the folder synced.
-func WriteFile(path string, data []byte) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator's own data folder
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err == nil {
-		err = syncDir(path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }

@@ -11,6 +11,9 @@ import (
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly/forwarders"
 )
 
 const (
@@ -18,32 +21,27 @@ const (
 	doneSuffix = ".done"
 )
 
-// write replaces a file whole. Losing it costs a repetition, so it is not
-// synced.
-func write(path string, data []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return fmt.Errorf("write replay: %w", err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("write replay: %w", err)
-	}
-	return nil
-}
-
-// save writes a job and what of it is done: this first, so that a job never
-// claims more than it can leave out.
-func (j *Jobs) save(job Job, done []byte) error {
-	if done != nil {
-		if err := write(filepath.Join(j.cfg.Dir, job.ID+doneSuffix), done); err != nil {
-			return err
-		}
-	}
+// saveJob writes a job, so that it and its report survive a power cut.
+func (j *Jobs) saveJob(job Job) error {
 	raw, err := json.Marshal(job)
 	if err != nil {
 		return err
 	}
-	return write(filepath.Join(j.cfg.Dir, job.ID+jobSuffix), raw)
+	return durable.WriteFile(filepath.Join(j.cfg.Dir, job.ID+jobSuffix), raw)
+}
+
+// saveDone writes what of a job that runs is done, and behind it the report of
+// just that: one file, for of two a kill could leave the one of an earlier moment.
+func (j *Jobs) saveDone(id string, done *roaring64.Bitmap, report forwarders.ReplayReport) error {
+	raw, err := done.ToBytes()
+	if err != nil {
+		return err
+	}
+	counts, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(j.cfg.Dir, id+doneSuffix), append(raw, counts...))
 }
 
 func (j *Jobs) forget(id string) {
@@ -72,23 +70,32 @@ func (j *Jobs) load() error {
 			j.cfg.Logger.Error("replay.unreadable", "file", f.Name())
 			continue
 		}
+		// A kill leaves the job as of its start. What cannot be read fails it once it goes on.
+		if _, report, err := j.readDone(id); err == nil && report != nil && report.Read > e.job.Report.Read {
+			e.job.Report = *report
+		}
 		j.jobs[id] = e
 	}
 	return nil
 }
 
-// readDone gives what of a job is done.
-func (j *Jobs) readDone(id string) (*roaring64.Bitmap, error) {
-	done := roaring64.New()
+// readDone gives what of a job is done, and the report of it, nil where there is
+// none.
+func (j *Jobs) readDone(id string) (done *roaring64.Bitmap, report *forwarders.ReplayReport, err error) {
+	done = roaring64.New()
 	raw, err := os.ReadFile(filepath.Join(j.cfg.Dir, id+doneSuffix))
 	if errors.Is(err, fs.ErrNotExist) {
-		return done, nil
+		return done, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read replay: %w", err)
+		return nil, nil, fmt.Errorf("read replay: %w", err)
 	}
-	if _, err := done.ReadFrom(bytes.NewReader(raw)); err != nil {
-		return nil, fmt.Errorf("read replay %s: what is done cannot be read; start a new one: %w", id, err)
+	n, err := done.ReadFrom(bytes.NewReader(raw))
+	if err == nil && int(n) < len(raw) {
+		err = json.Unmarshal(raw[n:], &report)
 	}
-	return done, nil
+	if err != nil {
+		return nil, nil, fmt.Errorf("read replay %s: what is done cannot be read; start a new one: %w", id, err)
+	}
+	return done, report, nil
 }

@@ -145,7 +145,7 @@ func (j *Jobs) Start(r Request) (Job, error) {
 	}
 	j.prune(r.Tenant)
 	e := &entry{job: Job{ID: id.String(), Request: r, CreatedAt: j.cfg.Clock().UTC(), State: Running}}
-	if err := j.save(e.job, nil); err != nil {
+	if err := j.saveJob(e.job); err != nil {
 		return Job{}, err
 	}
 	j.jobs[e.job.ID] = e
@@ -247,7 +247,12 @@ func (j *Jobs) Resume(tenant, id string) (Job, error) {
 	if err := j.room(e.job.Request); err != nil {
 		return e.job, err
 	}
+	was := e.job
 	e.job.State, e.job.Error, e.job.EndedAt = Running, "", time.Time{}
+	if err := j.saveJob(e.job); err != nil {
+		e.job = was
+		return was, err
+	}
 	j.launch(e)
 	return e.job, nil
 }

@@ -1,6 +1,7 @@
 package replays_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -197,6 +198,88 @@ func TestAJobThatAKillInterruptsCountsEachEventOnce(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// A job that was resumed is one that runs, whatever its end before was.
+func TestAResumedJobGoesOnByItselfAfterAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 500
+		dir, d := t.TempDir(), &target{took: map[string]int{}}
+		sources := map[string]replays.Source{"lake": events(n, new(atomic.Int64))}
+		jobs, stop := start(t, dir, d, sources)
+		job, err := jobs.Start(replays.Request{Tenant: "acme", Destination: "a", From: "lake", PerSecond: 37})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		if _, err := jobs.Stop("acme", job.ID); err != nil {
+			t.Fatal(err)
+		}
+		until(t, jobs, job.ID, replays.Stopped)
+		if _, err := jobs.Resume("acme", job.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		killed := filepath.Join(t.TempDir(), "killed")
+		if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		jobs, stop = start(t, killed, d, sources)
+		job = until(t, jobs, job.ID, replays.Done)
+		if r := job.Report; r.Delivered != n || r.Read != n || r.Matched != n {
+			t.Errorf("got %+v, want each of %d events counted once", r, n)
+		}
+		stop()
+	})
+}
+
+// TestWhatIsDoneCannotBeHalfRead cuts the file of what is done, or takes the
+// report behind it away, as the version before wrote it.
+func TestWhatIsDoneCannotBeHalfRead(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		cut   func(raw []byte) []byte
+		state string
+	}{
+		{"nothing is left", func([]byte) []byte { return nil }, replays.Failed},
+		{"half is left", func(raw []byte) []byte { return raw[:len(raw)/2] }, replays.Failed},
+		{"the report is cut", func(raw []byte) []byte { return raw[:len(raw)-1] }, replays.Failed},
+		{"there is no report", func(raw []byte) []byte { return raw[:bytes.LastIndexByte(raw, '{')] }, replays.Done},
+		{"whole", func(raw []byte) []byte { return raw }, replays.Done},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 200
+				dir, d := t.TempDir(), &target{took: map[string]int{}}
+				sources := map[string]replays.Source{"lake": events(n, new(atomic.Int64))}
+				jobs, stop := start(t, dir, d, sources)
+				job, err := jobs.Start(replays.Request{Tenant: "acme", Destination: "a", From: "lake", PerSecond: 37})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2500 * time.Millisecond)
+				stop()
+				file := filepath.Join(dir, job.ID+".done")
+				raw, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, c.cut(raw), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				jobs, stop = start(t, dir, d, sources)
+				defer stop()
+				job = until(t, jobs, job.ID, c.state)
+				if got := strings.Contains(job.Error, "cannot be read"); got != (c.state == replays.Failed) {
+					t.Errorf("state %s with the error %q", job.State, job.Error)
+				}
+				if got := d.times(); c.state == replays.Done && (got[1] != n || len(got) != 1) {
+					t.Errorf("sent %v, want each of %d once", got, n)
+				}
+			})
+		})
+	}
 }
 
 func TestAJobIsStoppedAndResumedByHand(t *testing.T) {

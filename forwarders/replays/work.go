@@ -48,13 +48,13 @@ func (j *Jobs) work(ctx context.Context, e *entry) {
 	if e.job.State != Running {
 		e.job.EndedAt = j.cfg.Clock().UTC()
 	}
-	j.keep(e.job, nil)
+	if err := j.saveJob(e.job); err != nil {
+		j.saveFailed(e.job.ID, err)
+	}
 }
 
-func (j *Jobs) keep(job Job, done []byte) {
-	if err := j.save(job, done); err != nil {
-		j.cfg.Logger.Error("replay.save", slog.String("id", job.ID), slog.Any("error", err))
-	}
+func (j *Jobs) saveFailed(id string, err error) {
+	j.cfg.Logger.Error("replay.save", slog.String("id", id), slog.Any("error", err))
 }
 
 // replay sends what is left of a job.
@@ -62,7 +62,7 @@ func (j *Jobs) replay(ctx context.Context, e *entry) error {
 	j.mu.Lock()
 	job := e.job
 	j.mu.Unlock()
-	done, err := j.readDone(job.ID)
+	done, _, err := j.readDone(job.ID)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (j *Jobs) replay(ctx context.Context, e *entry) error {
 	saving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(saved)
-		j.saveNow(saving, e, p)
+		j.saveNow(saving, job.ID, p)
 	}()
 	defer func() {
 		stop()
@@ -108,23 +108,16 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// saveNow saves a running job until ctx is done, and a last time.
-func (j *Jobs) saveNow(ctx context.Context, e *entry, p *part) {
+// saveNow saves how far a running job is until ctx is done, and a last time.
+func (j *Jobs) saveNow(ctx context.Context, id string, p *part) {
 	for more := true; more; {
 		more = wait(ctx, saveEvery)
 		p.mu.Lock()
-		raw, err := p.done.ToBytes()
-		report := plus(p.base, p.report)
+		done, report := p.done.Clone(), plus(p.base, p.report)
 		p.mu.Unlock()
-		j.mu.Lock()
-		job := e.job
-		j.mu.Unlock()
-		job.Report = report
-		if err != nil {
-			j.cfg.Logger.Error("replay.save", slog.String("id", job.ID), slog.Any("error", err))
-			continue
+		if err := j.saveDone(id, done, report); err != nil {
+			j.saveFailed(id, err)
 		}
-		j.keep(job, raw)
 	}
 }
 
