@@ -184,7 +184,7 @@ func checkGateway(ctx context.Context, t *target) (list []finding, ok bool) {
 // checkStatus looks at the tenant's integrations and deliveries.
 func checkStatus(ctx context.Context, t *target) []finding {
 	var status struct {
-		Destinations map[string]struct{ Parked, Dead int64 } `json:"destinations"`
+		Destinations map[string]struct{ Parked, Dead, Unknown int64 } `json:"destinations"`
 		Lakehouse    struct {
 			LastError string `json:"lastError"`
 			Rows      int64  `json:"rows"`
@@ -201,8 +201,8 @@ func checkStatus(ctx context.Context, t *target) []finding {
 	}
 	list = append(list, checkIntegrations(ctx, t)...)
 	for name, d := range status.Destinations {
-		if d.Dead > 0 || d.Parked > 0 {
-			list = append(list, finding{name, stateNote, fmt.Sprintf("%d events wait for another try, %d were refused for good", d.Parked, d.Dead), "headlessly deliveries says why; headlessly replay --destination " + name + " sends them again"})
+		if d.Dead > 0 || d.Parked > 0 || d.Unknown > 0 {
+			list = append(list, finding{name, stateNote, fmt.Sprintf("%d events wait for another try, %d were refused for good, %d were sent without an answer", d.Parked, d.Dead, d.Unknown), "headlessly deliveries says why; headlessly replay --destination " + name + " sends them again"})
 		}
 	}
 	return list

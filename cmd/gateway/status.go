@@ -9,6 +9,7 @@ import (
 
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/connectors/alerts"
+	"github.com/headlessly/headlessly/forwarders"
 )
 
 // openAlerts makes the watch over a tenant's metrics ready. Further parts add
@@ -51,16 +52,7 @@ func (g *Gateway) status(ctx context.Context, tenant string) (any, error) {
 		trouble("events are not accepted: %v", err)
 	}
 	destinations := g.deliveryStatus(tenant)
-	for _, name := range slices.Sorted(maps.Keys(destinations)) {
-		switch s := destinations[name]; {
-		case s.Breaker == "open":
-			trouble("%s takes no events now: %s", name, s.LastError)
-		case s.Dead > 0:
-			trouble("%s has refused %d events for good", name, s.Dead)
-		case s.Parked > 0:
-			trouble("%d events wait for %s", s.Parked, name)
-		}
-	}
+	problems = append(problems, deliveryProblems(destinations)...)
 	integrations, err := g.connected.Status(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -99,6 +91,29 @@ func (g *Gateway) status(ctx context.Context, tenant string) (any, error) {
 		"graph":        map[string]any{"position": g.graph.Position()},
 		"destinations": destinations, "integrations": integrations, "lakehouse": g.lakeStatus(), "metrics": metrics, "alerts": watched,
 	}, nil
+}
+
+// deliveryProblems says what keeps events from destinations: what does not get
+// better by itself first. An unknown outcome is one too: nobody tries such an
+// event again, for it may have arrived, and a person has to decide.
+func deliveryProblems(destinations map[string]forwarders.Stat) (problems []string) {
+	for _, name := range slices.Sorted(maps.Keys(destinations)) {
+		s := destinations[name]
+		for _, p := range []struct {
+			is   bool
+			text string
+		}{
+			{s.Breaker == "open", fmt.Sprintf("%s takes no events now: %s", name, s.LastError)},
+			{s.Dead > 0, fmt.Sprintf("%s has refused %d events for good", name, s.Dead)},
+			{s.Unknown > 0, fmt.Sprintf("%s may lack %d events: they were sent, no answer came, and they are not tried again by themselves; headlessly replay --destination %s --from dead sends them", name, s.Unknown, name)},
+			{s.Parked > 0, fmt.Sprintf("%d events wait for %s", s.Parked, name)},
+		} {
+			if p.is {
+				problems = append(problems, p.text)
+			}
+		}
+	}
+	return problems
 }
 
 func beyond(direction string) string {
