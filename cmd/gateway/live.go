@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -123,8 +124,8 @@ func (l *live) show(ctx context.Context, tenant string, f control.LiveFilter, em
 	}
 }
 
-// earlyKept is how many attempts wait for their event: several times what both
-// queues hold. Most are of events that the viewer does not want.
+// earlyKept is how many attempts wait for their event, at least: several times
+// what both queues hold. Most are of events that the viewer does not want.
 const earlyKept = 4 * attemptsBuffered
 
 // early holds the newest attempts whose event was not shown. The zero value is
@@ -132,23 +133,21 @@ const earlyKept = 4 * attemptsBuffered
 type early struct{ list []forwarders.Attempt }
 
 func (w *early) add(a forwarders.Attempt) {
-	if len(w.list) == earlyKept {
-		w.list = append(w.list[:0], w.list[1:]...)
+	if len(w.list) == 2*earlyKept { // half at once, or each would move all others
+		w.list = slices.Delete(w.list, 0, earlyKept)
 	}
 	w.list = append(w.list, a)
 }
 
 // of takes out those of an event, in order.
 func (w *early) of(id string) (found []forwarders.Attempt) {
-	kept := w.list[:0]
-	for _, a := range w.list {
-		if a.MessageID == id {
-			found = append(found, a)
-		} else {
-			kept = append(kept, a)
+	w.list = slices.DeleteFunc(w.list, func(a forwarders.Attempt) bool {
+		if a.MessageID != id {
+			return false
 		}
-	}
-	w.list = kept
+		found = append(found, a)
+		return true
+	})
 	return found
 }
 

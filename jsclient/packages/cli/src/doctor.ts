@@ -62,7 +62,7 @@ async function reachable({ url }: Resolved): Promise<Finding[]> {
 }
 
 interface Status {
-  destinations?: Record<string, { parked: number; dead: number }>
+  destinations?: Record<string, { parked: number; dead: number; unknown: number }>
   lakehouse?: { lastError?: string; rows?: number }
 }
 
@@ -97,8 +97,8 @@ async function health({ client, tenant }: Resolved): Promise<Finding[]> {
     } else list.push({ what: i.provider, state: 'ok', detail: i.status ?? '' })
   }
   for (const [name, d] of Object.entries(status.destinations ?? {})) {
-    if (!d.dead && !d.parked) continue
-    const detail = `${d.parked} events wait for another try, ${d.dead} were refused for good`
+    if (!d.dead && !d.parked && !d.unknown) continue
+    const detail = `${d.parked} events wait for another try, ${d.dead} were refused for good, ${d.unknown} were sent without an answer`
     const advice = `headlessly deliveries says why; headlessly replay --destination ${name} sends them again`
     list.push({ what: name, state: 'note', detail, advice })
   }

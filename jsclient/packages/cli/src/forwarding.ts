@@ -22,7 +22,7 @@ interface Trace {
   type: string
   event: string
   receivedAt: string
-  logSeq: number
+  logSeq?: number
   destinations: {
     destination: string
     state: string
@@ -61,14 +61,22 @@ function said(a: Attempt): string {
 /** Where one event went, when, and with what answer. */
 export async function trace({ client }: Resolved, { rest, on }: Flags): Promise<void> {
   const [id] = rest
-  if (!id) throw new UsageError('name the event: headlessly trace MESSAGE-ID')
+  if (!id) throw new UsageError('name the event: headlessly trace ID')
   const t = await client.request<Trace>({ method: 'GET', path: `events/${encodeURIComponent(id)}/trace` })
   if (on.has('json')) return json(t)
-  const name = t.event === t.type ? t.event : `${t.type} ${t.event}`
-  write(
-    `${t.messageId}  ${name}\naccepted ${clock(t.receivedAt)}, on disk and in the table events (log place ${t.logSeq})\n`,
-  )
-  if (!t.destinations.length) write('the tenant has no destination that it could go to\n')
+  const ofEntity = t.type === 'entity'
+  const name = ofEntity || t.event === t.type ? t.event : `${t.type} ${t.event}`
+  const stored = ofEntity
+    ? `happened ${clock(t.receivedAt)}, in the table entity_events`
+    : `accepted ${clock(t.receivedAt)}, on disk and in the table events (log place ${t.logSeq})`
+  write(`${t.messageId}  ${name}\n${stored}\n`)
+  if (!t.destinations.length) {
+    write(
+      ofEntity
+        ? 'no webhook or channel was told of it\n'
+        : 'the tenant has no destination that it could go to\n',
+    )
+  }
   for (const d of t.destinations) {
     let line = `→ ${d.destination.padEnd(8)} ${d.state}`
     if (d.reason) line += `: ${d.reason}`

@@ -15,7 +15,7 @@ COMMANDS
   fetch TYPE [ID]      read an entity, a Schema, the Status or a Metric
   do CODE              run TypeScript with $ on the gateway
   tail                 watch events arrive, and what comes of them
-  trace MESSAGE-ID     where one event went, when, and with what answer
+  trace ID             where one event went, when, and with what answer
   deliveries           attempts at destinations and what came of them
   replay               send past events to a destination again
   status               health of integrations, deliveries and lakehouse
