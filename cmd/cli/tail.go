@@ -52,7 +52,7 @@ func tailCommand(stdio IO) *cobra.Command {
 			case err != nil:
 				return fmt.Errorf("the stream broke off: %w", err)
 			}
-			_, err = fmt.Fprintln(stdio.Err, "the gateway has ended the stream: it stops")
+			_, err = fmt.Fprintln(stdio.Err, "the gateway has ended the stream: it stops, or the key was revoked")
 			return err
 		},
 	}

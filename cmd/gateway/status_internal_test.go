@@ -20,7 +20,8 @@ func TestEveryDeliveryThatNeedsSomebodyIsAProblem(t *testing.T) {
 		{"some were refused", forwarders.Stat{Dead: 2}, []string{"posthog has refused 2 events for good"}},
 		{"of some nobody knows", forwarders.Stat{Unknown: 2}, []string{"posthog may lack 2 events"}},
 		{
-			"all at once", forwarders.Stat{Breaker: "open", LastError: "no route", Dead: 1, Unknown: 2, Parked: 3},
+			"all at once",
+			forwarders.Stat{Breaker: "open", LastError: "no route", Dead: 1, Unknown: 2, Parked: 3},
 			[]string{"posthog takes no events now: no route", "posthog has refused 1 events", "posthog may lack 2 events", "3 events wait"},
 		},
 	} {
