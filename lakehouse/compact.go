@@ -229,10 +229,10 @@ func (l *Lake) merge(ctx context.Context, one *layout, group []table.FileScanTas
 		rewrite.DeleteFile(f.File)
 	}
 	if err := rewrite.AddDataFile(file).Commit(ctx); err != nil { // it stages
-		return report, 0, errors.Join(err, l.removeUnnamed(ctx, t, file))
+		return report, 0, errors.Join(err, l.removeUnnamed(ctx, one, file))
 	}
 	if _, err = txn.Commit(ctx); refused(err) {
-		err = errors.Join(err, l.removeUnnamed(ctx, t, file)) // it may hold rows that a deletion has looked for
+		err = errors.Join(err, l.removeUnnamed(ctx, one, file)) // it may hold rows that a deletion has looked for
 	}
 	if err != nil {
 		return report, 0, err // what was written is an orphan, unless it landed
@@ -245,11 +245,21 @@ func refused(err error) bool {
 	return errors.Is(err, table.ErrCommitFailed) || errors.Is(err, table.ErrCommitDiverged)
 }
 
-// removeUnnamed removes files that were written and that no table names.
-func (l *Lake) removeUnnamed(ctx context.Context, t *table.Table, files ...iceberg.DataFile) error {
+// removeUnnamed removes files that were written for a commit that was refused.
+// Those that the table names all the same stay: a proxy before a catalog that
+// sends a commit twice answers with the conflict of the second.
+func (l *Lake) removeUnnamed(ctx context.Context, one *layout, written ...iceberg.DataFile) error {
+	t, err := l.load(ctx, one.name)
+	if err != nil {
+		return err
+	}
+	has, err := filesNamed(ctx, t)
+	if err != nil {
+		return err
+	}
 	wfs, _, err := warehouse(ctx, t)
-	for _, f := range files {
-		if err == nil {
+	for _, f := range written {
+		if err == nil && !has[f.FilePath()] {
 			err = wfs.Remove(f.FilePath())
 		}
 	}
@@ -262,13 +272,22 @@ func (l *Lake) named(ctx context.Context, one *layout, group []table.FileScanTas
 	if err != nil {
 		return false, err
 	}
-	files, err := dataFiles(ctx, t)
+	has, err := filesNamed(ctx, t)
 	if err != nil {
 		return false, err
+	}
+	return !slices.ContainsFunc(group, func(f table.FileScanTask) bool { return !has[f.File.FilePath()] }), nil
+}
+
+// filesNamed are the paths of the files of a table's newest state.
+func filesNamed(ctx context.Context, t *table.Table) (map[string]bool, error) {
+	files, err := dataFiles(ctx, t)
+	if err != nil {
+		return nil, err
 	}
 	has := map[string]bool{}
 	for _, f := range files {
 		has[f.FilePath()] = true
 	}
-	return !slices.ContainsFunc(group, func(f table.FileScanTask) bool { return !has[f.File.FilePath()] }), nil
+	return has, nil
 }

@@ -193,7 +193,7 @@ func (l *Lake) replaceWithout(ctx context.Context, one *layout, t *table.Table, 
 	}
 	_, err := txn.Commit(ctx)
 	if refused(err) {
-		err = errors.Join(err, l.removeUnnamed(ctx, t, fresh...))
+		err = errors.Join(err, l.removeUnnamed(ctx, one, fresh...))
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package lakehouse_test
 
 import (
+	"context"
 	"database/sql"
 	"net/http"
 	"net/http/httptest"
@@ -120,5 +121,48 @@ func TestRowsAreThereOnceWhateverTheCatalogAnswers(t *testing.T) {
 			wantOnce(t, countIDs(t, lake), "acme", 30)
 			wantSound(t, lake)
 		})
+	}
+}
+
+// TestNoRowIsLostWhateverTheCatalogAnswersToAnExchange: files are removed only
+// where the table does not name them.
+func TestNoRowIsLostWhateverTheCatalogAnswersToAnExchange(t *testing.T) {
+	person := lakehouse.Person{Tenant: "acme", Users: []string{canary}}
+	for what, exchange := range map[string]func(ctx context.Context, lake *lakehouse.Lake) error{
+		"compact": func(ctx context.Context, lake *lakehouse.Lake) error {
+			_, err := lake.Compact(ctx, true, nil)
+			return err
+		},
+		"forget": func(ctx context.Context, lake *lakehouse.Lake) error {
+			_, err := lake.Forget(ctx, person, nil)
+			return err
+		},
+	} {
+		for _, fault := range []laketest.Fault{laketest.FailBefore, laketest.FailAfter, laketest.Conflict, laketest.ConflictAfter} {
+			t.Run(what+", "+fault.String(), func(t *testing.T) {
+				lake, standin := restLake(t)
+				log := laketest.NewLog()
+				w, stop := startWriter(t, lake, log)
+				for n := range 3 {
+					log.Append(append(laketest.Records("acme", n*10, n*10+10), of(5000+n, canary, "visitor"))...)
+					flush(t, w)
+				}
+				stop()
+				standin.Fail(fault)
+				if err := exchange(t.Context(), lake); err != nil { // it may fail, and is done again
+					if err := exchange(t.Context(), lake); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if n := standin.Left(); n != 0 {
+					t.Errorf("%d faults did not happen", n)
+				}
+				if _, err := lake.Forget(t.Context(), person, nil); err != nil {
+					t.Fatal(err)
+				}
+				wantOnce(t, countIDs(t, lake), "acme", 30)
+				wantSound(t, lake)
+			})
+		}
 	}
 }

@@ -30,9 +30,10 @@ type Fault int
 
 // Faults of a commit.
 const (
-	FailBefore Fault = iota + 1 // 503, nothing was done
-	FailAfter                   // 504, it was done
-	Conflict                    // 409, nothing was done
+	FailBefore    Fault = iota + 1 // 503, nothing was done
+	FailAfter                      // 504, it was done
+	Conflict                       // 409, nothing was done
+	ConflictAfter                  // 409, it was done: somebody in between has sent it twice
 )
 
 // Fail orders faults for the next commits, in order.
@@ -176,6 +177,8 @@ func (c *RESTCatalog) commit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		failWith(w, err)
+	case fault == ConflictAfter:
+		fail(w, http.StatusConflict, "CommitFailedException", "ordered fault")
 	case fault == FailAfter:
 		fail(w, http.StatusGatewayTimeout, "GatewayTimeout", "ordered fault")
 	default:
@@ -185,5 +188,5 @@ func (c *RESTCatalog) commit(w http.ResponseWriter, r *http.Request) {
 
 // String names the fault.
 func (f Fault) String() string {
-	return fmt.Sprintf("%v", map[Fault]string{FailBefore: "503 before effect", FailAfter: "504 after effect", Conflict: "409"}[f])
+	return fmt.Sprintf("%v", map[Fault]string{FailBefore: "503 before effect", FailAfter: "504 after effect", Conflict: "409", ConflictAfter: "409 after effect"}[f])
 }
