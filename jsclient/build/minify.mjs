@@ -10,7 +10,7 @@ for (const script of JSON.parse(await text(process.stdin))) {
   const { code } = await minify(script, {
     ecma: 2020,
     module,
-    compress: { passes: 3, inline: 1, pure_getters: true, sequences: false },
+    compress,
     mangle: true,
   })
   out.push(code + '\n')

@@ -13,7 +13,8 @@ const enum Limit {
   Dead = 1500,
 }
 
-let clicked: [number, number, number] = [0, 0, 0]
+/** When and where; nothing yet. */
+let clicked = [0] as unknown as [number, number, number]
 let burst = 0
 let stirs = 0
 

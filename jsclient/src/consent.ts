@@ -30,12 +30,23 @@ export const whenGranted = (fn: (fields: EventFields) => void, fields: EventFiel
   }
 }
 
-/** Follow a choice: where things are kept, and what becomes of what waits. The category analytics decides. */
+const byCategory = (word: ConsentChoice | undefined): Record<string, unknown> | undefined =>
+  typeof word === 'object' ? word : { analytics: word }
+
+/**
+ * Follow what the visitor chose; where they said nothing of the category analytics, which decides, what the browser says
+ * for them by Global Privacy Control or Do Not Track; else what the page says. It settles where things are kept, and what
+ * becomes of what waits.
+ */
 const follow = (next: ConsentChoice | undefined): void => {
   const waiting = held
   choice = next
-  const decides = (typeof next === 'object' ? next?.analytics : next) ?? true
-  mode = decides === true ? 'granted' : decides || 'denied'
+  const decides =
+    byCategory(next)?.analytics ??
+    (!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
+      !+(navigator.doNotTrack as never) &&
+      (config.consent ?? true))
+  mode = decides === true ? 'granted' : (decides as string) || 'denied'
   if (mode === 'wait') return
   held = []
   if (mode === 'granted') {
@@ -52,15 +63,8 @@ const follow = (next: ConsentChoice | undefined): void => {
   }
 }
 
-/**
- * Follow what the visitor chose here before; else what the browser says for
- * them by Global Privacy Control or Do Not Track; else what the page says.
- */
-const decide = (): void => {
-  const browser = navigator as Navigator & { globalPrivacyControl?: boolean }
-  const kept = guard(() => parse(localStorage.getItem(keyOf('c_')) as string))()
-  follow(kept || (browser.globalPrivacyControl || browser.doNotTrack === '1' ? 'denied' : config.consent))
-}
+/** Follow what the visitor chose here before. */
+const decide = (): void => follow(guard(() => parse(localStorage.getItem(keyOf('c_')) as string))())
 
 /** Decide, and again when the visitor chooses in another tab. */
 export const start = (): void => {
@@ -73,10 +77,11 @@ export const stop = (): void => {
   mode = 'denied'
 }
 
-/** Keep and follow the visitor's choice; none is none. */
+/** Keep and follow the visitor's choice; none is none, and a category that is not mentioned stays as it was. */
 export const choose = (given: ConsentChoice): void => {
   if (given == null) return
   hurry()
+  if (typeof given === 'object') given = { ...byCategory(choice), ...given } as ConsentChoice
   guard(() => localStorage.setItem(keyOf('c_'), encode(given)))()
   follow(given)
 }
@@ -87,6 +92,6 @@ export const consent = (): ConsentChoice | undefined => {
   for (const command of (window as { dataLayer?: ArrayLike<unknown>[] }).dataLayer || []) {
     if (command?.[0] === 'consent') all = { ...all, ...(command[2] as object) }
   }
-  const own = typeof choice === 'string' ? { analytics: choice } : choice
-  return all ? ({ ...all, ...own } as ConsentChoice) : choice
+  const said = choice ?? config.consent
+  return all ? ({ ...all, ...byCategory(said) } as ConsentChoice) : said
 }

@@ -77,7 +77,7 @@ const merge = (name: string, more: object): void => {
 /** The calls around errors. */
 export const errorCalls: Partial<Api> = {
   captureException: (error, options) => capture(error, 'generic', options, true),
-  captureMessage: (message, level = 'info') => emit('message', { ...scope, message: '' + message, level }),
+  captureMessage: (message, level = 'info') => emit('message', { ...scope, level, message: '' + message }),
   addBreadcrumb: addCrumb,
   setTag: (name, value) => merge('tags', { [name]: value }),
   setTags: (tags) => merge('tags', tags),

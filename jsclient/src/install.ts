@@ -1,4 +1,3 @@
-import { guard } from './core'
 import type { Config } from './types'
 
 /** Settings of a script tag: its query parameters, then its attributes; the endpoint is where it came from. */
@@ -16,9 +15,10 @@ export const install = (client: object): void => {
   const page = window as unknown as Record<string, { q?: [string, unknown[]][] }>
   const script = (document.currentScript ||
     document.querySelector('script[data-tenant]')) as HTMLScriptElement
-  const calls = client as Record<string, (...args: unknown[]) => void>
+  const calls = client as Record<string, (...args: unknown[]) => void> & { init(config: Config): void }
   const kept = page.headlessly?.q
   page.headlessly = page.hly = client
-  guard(() => calls.init?.(configOf(script)))()
+  // Without an address the page calls init; the first error that a page throws costs it milliseconds, also when it is caught.
+  if (script?.src) calls.init(configOf(script))
   for (const [name, args] of kept || []) calls[name]?.(...args)
 }

@@ -22,7 +22,7 @@ const count = (): void => {
 }
 const measure = (): void => {
   const { scrollHeight } = document.documentElement
-  depth = Math.max(depth, Math.min(100, Math.round(((scrollY + innerHeight) / scrollHeight) * 100)))
+  depth = Math.max(depth, Math.min(Math.round(((scrollY + innerHeight) / scrollHeight) * 100), 100))
 }
 const tell = (at?: EventFields): void => {
   count()

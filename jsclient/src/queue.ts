@@ -83,7 +83,7 @@ const put = (key: string, batch: Batch, sign = 1): number => {
     const text = get(old)
     total += text.length
     if (total > Limit.Stored) giveUp(old, text.split('\n')[1] as string, 'full')
-    else if (text.startsWith('-')) underWay += bytes(text)
+    else if (text < '0') underWay += bytes(text)
   }
   return underWay
 }
@@ -128,7 +128,7 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
     asked = 1000 * (headers.get('Retry-After') as never) || 0
     if (!ok) refused = 'status ' + status
     else {
-      const answer = await response.json().catch(() => 0)
+      const answer = await response.json().catch(() => {})
       for (const { index, error } of answer?.rejected || []) {
         report('drop', [all[index]], error)
         all[index] = ''
@@ -147,7 +147,11 @@ const send = async (key: string, batch: Batch, sentAt: number, leaving?: boolean
   if (final) {
     set(key, '')
     if (!refused) set(keyOf('b_'), '')
-    report(refused ? 'drop' : 'ack', all.filter(Boolean), refused)
+    report(
+      refused ? 'drop' : 'ack',
+      all.filter((id) => id),
+      refused,
+    )
     return true
   }
   const [count, wait] = pause()
@@ -193,9 +197,12 @@ const work = async (): Promise<void> => {
   }
 }
 
-/** Send what is stored, if nobody else does and the gateway did not ask to wait; at once: do not wait any longer. */
+/**
+ * Send what is stored, if nobody else does and the gateway did not ask to wait; at once: do not wait any longer, unless it
+ * asked: that ends on a whole millisecond, and a pause of our own does not.
+ */
 export const drain = (atOnce?: boolean): void => {
-  if (atOnce) set(keyOf('b_'), '')
+  if (atOnce && pause()[1] % 1) set(keyOf('b_'), '')
   const wait = pause()[1]
   if (!keys()[0]) return
   if (wait > 0) later(wait)

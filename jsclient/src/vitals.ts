@@ -35,8 +35,8 @@ let told: Record<string, { _id: string; _value?: number }> = {}
 
 const tell = (name: string, value: number, target?: string): void => {
   const [good, fair] = BOUNDS[name] as [number, number]
-  told[name] ||= { _id: uuid7() }
-  const last = told[name]
+  // biome-ignore lint/suspicious/noAssignInExpressions: short
+  const last = (told[name] ||= { _id: uuid7() })
   if (value < 0 || value === last._value) return
   last._value = value
   emit('vital', {

@@ -79,7 +79,7 @@ export const startGateway = async () => {
 
 /**
  * A proxy before the gateway, where a test plays the network: `rule` may answer
- * ({status, headers}), delay either ({delay: ms}) or break ('cut') a POST; without it
+ * ({status, headers}), delay either ({delay: ms}, {until: promise}) or break ('cut') a POST; without it
  * everything passes. It notes each POST and what the gateway answered.
  */
 export const startProxy = async (gateway) => {
@@ -105,6 +105,7 @@ export const startProxy = async (gateway) => {
         const verdict = proxy.rule?.(post, posts.length)
         if (verdict === 'cut') return request.socket.destroy()
         if (verdict?.delay) await sleep(verdict.delay)
+        await verdict?.until
         if (verdict?.status) {
           post.status = verdict.status
           const headers = {

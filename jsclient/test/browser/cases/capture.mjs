@@ -16,7 +16,8 @@ export const capture = ({ it, name }) => {
   it('clicks, links, forms, copies: what and where, never what was typed', async (setUp) => {
     const t = await setUp(({ script }) => ({
       '/a.html': html(
-        script(),
+        script() +
+          `<script>window.told = []; headlessly.on('event', ({ event }) => told.push(event))</script>`,
         `<button id="dead">Nothing happens</button><button id="live">Mail jane@example.com or 555 123 4567</button>
        <a id="out" href="http://elsewhere.test/x" target="_blank">Out</a><a id="file" href="/list.pdf">List</a>
        <div data-hly-ignore><button id="ignored">secret</button></div><p data-hly-mask><button id="masked">Jane Doe</button></p>
@@ -26,7 +27,7 @@ export const capture = ({ it, name }) => {
     }))
     await t.page.goto(t.site.origin + '/a.html')
     await t.page.click('#dead')
-    await sleep(1700)
+    await soonTrue(() => t.page.evaluate(`told.includes('dead_click')`))
     for (const id of ['live', 'out', 'file', 'ignored', 'masked']) await t.page.click('#' + id)
     await t.page.evaluate(
       `(() => { for (const field of order.querySelectorAll('input')) { field.value = 'hunter2'; field.dispatchEvent(new Event('input', { bubbles: true })) } return 1 })()`,
@@ -37,7 +38,7 @@ export const capture = ({ it, name }) => {
     )
     await t.page.evaluate(`(live.dispatchEvent(new ClipboardEvent('copy', { bubbles: true })), 1)`)
     await sleep(1700)
-    for (let i = 0; i < 3; i++) await t.page.evaluate(`(live.click(), 1)`)
+    await t.page.evaluate(`(live.click(), live.click(), live.click(), 1)`)
     await t.page.evaluate(
       `(() => { const field = order.elements.email; field.dispatchEvent(new Event('input', { bubbles: true })); return 1 })()`,
     )

@@ -149,6 +149,18 @@ export const conduct = ({ it }) => {
     assert.ok(names(rows).includes('page'), 'the script did not run, or did not find its endpoint')
   })
 
+  it('a page that has the script inside itself calls init', async (setUp) => {
+    const whole = readFileSync(fileURLToPath(new URL('../../../dist/full.js', import.meta.url)), 'utf8')
+    const t = await setUp(({ proxy }) => ({
+      '/a.html': html(
+        `<script>${whole}</script><script>headlessly.track('Before'); headlessly.init({ tenant: 'default', endpoint: '${proxy.origin}' })</script>`,
+      ),
+    }))
+    await t.page.goto(t.site.origin + '/a.html?tenant=other')
+    const rows = await t.until('event', (rows) => ['page', 'Before'].every((e) => names(rows).includes(e)))
+    assert.deepEqual(names(rows).sort(), ['Before', 'page'])
+  })
+
   it('the stub keeps calls made before the script, in order', async (setUp) => {
     const stub = readFileSync(fileURLToPath(new URL('../../../dist/stub.js', import.meta.url)), 'utf8')
     const t = await setUp(({ script }) => ({

@@ -103,10 +103,15 @@ export const delivery = ({ it, engine }) => {
           `<script>window.dropped = []; headlessly.on('drop', (ids, reason) => dropped.push(ids + ' ' + reason))</script>`,
       ),
     }))
-    t.proxy.rule = (post) => (post.body.includes('Stored 1') ? { delay: 1000 } : undefined)
+    let answer
+    const until = new Promise((resolve) => {
+      answer = resolve
+    })
+    t.proxy.rule = (post) => (post.body.includes('Stored 1') ? { until } : undefined)
     await t.page.goto(t.site.origin + '/a.html')
     await soonTrue(() => t.proxy.posts.some(({ body }) => body.includes('Stored 1')))
     await t.page.evaluate(`(delete localStorage.hly_q_default_02, 1)`)
+    answer()
     const rows = await t.until('event', (rows) => names(rows).includes('Stored 3'))
     assert.deepEqual(names(rows).sort(), ['Stored 1', 'Stored 3'])
     assert.equal(await t.page.evaluate('dropped.join()'), '')
@@ -156,8 +161,9 @@ export const delivery = ({ it, engine }) => {
     t.proxy.rule = (_post, number) =>
       number === 1 ? { status: 503, headers: { 'Retry-After': '3' } } : undefined
     await t.page.goto(t.site.origin + '/a.html')
-    await sleep(1500)
-    await t.page.evaluate(`(headlessly.track('Later'), 1)`)
+    await soonTrue(() => t.page.evaluate(`!!localStorage.hly_b_default`))
+    // That the network is back does not make the gateway ready.
+    await t.page.evaluate(`(dispatchEvent(new Event('online')), headlessly.track('Later'), 1)`)
     const rows = await t.until('event, message_id', (rows) => names(rows).includes('Later'))
     assert.ok(names(rows).includes('page'))
     sameOnce(rows)
@@ -173,7 +179,7 @@ export const delivery = ({ it, engine }) => {
     await t.page.evaluate(
       `(window.dropped = [], headlessly.on('drop', (ids, reason) => dropped.push(reason)), headlessly.track('Refused'), 1)`,
     )
-    await sleep(1500)
+    await soonTrue(() => t.page.evaluate('dropped.length'))
     assert.equal(await t.page.evaluate('dropped.join()'), 'status 403')
     await t.page.evaluate(`(headlessly.track('Next'), 1)`)
     const rows = await t.until('event', (rows) => names(rows).includes('Next'))
@@ -263,12 +269,9 @@ export const delivery = ({ it, engine }) => {
       false,
       'our own blocked requests are not told: each would be another',
     )
-    await sleep(300)
-    assert.equal((await t.page.evaluate('acked.length')) >= 3, true, 'an image that loads is an answer')
-    assert.equal(
-      await t.page.evaluate(`Object.keys(localStorage).filter((k) => k.startsWith('hly_q')).length`),
-      0,
-    )
+    // An image that loads is an answer.
+    await soonTrue(() => t.page.evaluate('acked.length >= 3'))
+    await soonTrue(() => t.page.evaluate(`!Object.keys(localStorage).some((k) => k.startsWith('hly_q'))`))
   })
 
   it('requests that outlive their pages share what the browser grants, over all tabs', async (setUp) => {

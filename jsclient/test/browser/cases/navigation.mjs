@@ -31,8 +31,14 @@ export const navigation = ({ it, engine, name }) => {
     await t.page.click('#next')
     await sleep(1500)
     await t.page.back()
-    await sleep(500)
-    const persisted = (await t.page.evaluate('document.title')) === 'persisted'
+    const restored = () =>
+      t.page.evaluate('document.title').then(
+        (title) => title === 'persisted',
+        () => false,
+      )
+    if (name === 'webkit') await sleep(500)
+    else await soonTrue(restored).catch(() => {})
+    const persisted = await restored()
     // WebKit's automation switches its cache off; the two others must keep the page.
     if (name !== 'webkit')
       assert.ok(persisted, 'the page was not kept in the cache: does the script hinder it?')
@@ -241,7 +247,8 @@ export const navigation = ({ it, engine, name }) => {
     await t.page.goto(t.site.origin + '/a.html')
     const sent = () =>
       t.proxy.posts.flatMap(({ body }) => JSON.parse(body).events.map(({ event, type }) => event || type))
-    await soonTrue(() => sent().filter((event) => event === 'Failed').length > 99)
+    // Its own come last.
+    await soonTrue(() => sent().filter((event) => event === 'Failed').length > 99 && sent().includes('page'))
     const kept = `Object.keys(localStorage).filter((key) => key.startsWith('hly_q_')).length`
     assert.ok((await t.page.evaluate(kept)) <= 102, 'the hundred newest, and those of this page')
     assert.equal(sent().includes('In doubt for too long'), false)

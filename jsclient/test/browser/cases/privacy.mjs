@@ -16,6 +16,11 @@ export const privacy = ({ it, engine }) => {
     await sleep(2000)
     assert.equal(await t.page.evaluate('writes.length + document.cookie.length'), 0)
     assert.equal(t.proxy.posts.length, 0)
+    // Another category says nothing of this one.
+    await t.page.evaluate(`(headlessly.consent({ marketing: true }), headlessly.track('Early too'), 1)`)
+    await sleep(1500)
+    assert.equal(await t.page.evaluate('writes.join()'), 'hly_c_default')
+    assert.equal(t.proxy.posts.length, 0)
     await t.page.evaluate(`(headlessly.consent({ analytics: true, marketing: false }), 1)`)
     const rows = await t.until('event, consent, user_id', (rows) => names(rows).includes('Early'))
     assert.deepEqual(
@@ -25,7 +30,9 @@ export const privacy = ({ it, engine }) => {
     for (const row of rows) assert.equal(row.consent, 'analytics:granted,marketing:denied')
     assert.equal(rows.find((row) => row.event === 'Early').user_id, 'user-9')
     // And after a refusal what was kept is gone, here and on the next page.
-    await t.page.evaluate(`(headlessly.optOut(), headlessly.track('Never'), 1)`)
+    await t.page.evaluate(
+      `(headlessly.optOut(), headlessly.consent({ marketing: true }), headlessly.track('Never'), 1)`,
+    )
     assert.equal(
       await t.page.evaluate(`Object.keys(localStorage).filter((key) => !key.startsWith('hly_c_')).length`),
       0,
@@ -52,6 +59,9 @@ export const privacy = ({ it, engine }) => {
       )
       await sleep(1800)
       assert.equal(await t.page.evaluate('writes'), 0)
+      await t.page.evaluate(`(headlessly.consent({ marketing: true }), headlessly.track('Unwanted'), 1)`)
+      await sleep(1500)
+      assert.equal(await t.page.evaluate('writes'), 1, 'the choice itself')
       assert.equal(t.proxy.posts.length, 0)
       await t.page.evaluate(`(headlessly.optIn(), headlessly.track('Wanted'), 1)`)
       const rows = await t.until('event', (rows) => names(rows).includes('Wanted'))
@@ -78,11 +88,16 @@ export const privacy = ({ it, engine }) => {
     await other.goto(t.site.origin + '/a.html?2')
     for (const page of [t.page, other])
       await page.evaluate(`(headlessly.track('Before'), headlessly.flush().then(() => 1))`)
-    t.proxy.rule = () => ({ status: 503, delay: 1000 })
+    let answer
+    const until = new Promise((resolve) => {
+      answer = resolve
+    })
+    t.proxy.rule = () => ({ status: 503, until })
     const flight = () => t.proxy.posts.filter(({ body }) => body.includes('In flight'))
     await t.page.evaluate(`(headlessly.track('In flight'), headlessly.flush(), 1)`)
     await soonTrue(() => flight().length)
     await t.page.evaluate(`(headlessly.optOut(), 1)`)
+    answer()
     await soonTrue(() => flight()[0].status)
     await sleep(300)
     t.proxy.rule = undefined
