@@ -292,6 +292,9 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 	}
 	s.more.Store(false)
 	s.dirty.Store(false)
+	if !s.inOrder {
+		s.next.Store(0) // an outcome that lands from here on lowers it
+	}
 	l.mu.Lock()
 	before := maps.Clone(l.flying) // an outcome stored during the query does not show in it
 	l.mu.Unlock()
@@ -326,6 +329,7 @@ func (l *lane) fill(ctx context.Context, s *stream, batch int, now time.Time) er
 	if err := rows.Err(); err != nil || s.inOrder {
 		return err
 	}
+	l.b.cfg.Point("after load")
 	return l.nextDue(ctx, s, now)
 }
 
@@ -352,7 +356,6 @@ func (l *lane) replayed(s *stream, rows []uint64) {
 // nextDue notes when the next row becomes due.
 func (l *lane) nextDue(ctx context.Context, s *stream, now time.Time) error {
 	var next sql.NullInt64
-	s.next.Store(0) // an outcome that comes meanwhile lowers it
 	if err := l.b.db.QueryRowContext(ctx, nextFree, l.n, now.UnixMicro()).Scan(&next); err != nil {
 		return err
 	}

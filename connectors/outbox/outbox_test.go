@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -411,4 +412,47 @@ func TestADisconnectedEndpointGetsNothingMore(t *testing.T) {
 		}
 	}
 	r.counts(0, 0, 1) // nothing waits for what will not come
+}
+
+// The disk is slower than the pause: a load looks at the rows before an attempt's outcome is stored, and ends after it.
+func TestAnOutcomeStoredDuringALoadIsNotForgotten(t *testing.T) {
+	loading, stored, entered, refuse := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var armed, held atomic.Bool
+	var r *rig
+	r = start(t, func(c *outbox.Config, e *outbox.Endpoint) {
+		c.InFlight = 1
+		c.Rand = func() float64 { // between the attempt's end and the load
+			if armed.Load() {
+				r.clock.Forward(time.Minute)
+			}
+			return 0
+		}
+		c.Point = func(at string) {
+			switch {
+			case !armed.Load():
+			case at == "before commit" && held.CompareAndSwap(false, true):
+				<-loading
+			case at == "after load" && armed.CompareAndSwap(true, false):
+				close(loading)
+				<-stored
+			}
+		}
+		var once sync.Once
+		c.Attempts = func([]outbox.Attempt) { once.Do(func() { close(stored) }) }
+	})
+	r.to.answers(func(n int, _ []*graph.Happened) (outbox.Answer, error) {
+		if n > 1 {
+			return outbox.Answer{Status: 200}, nil
+		}
+		close(entered)
+		<-refuse
+		return outbox.Answer{Status: 503}, errors.New("not now")
+	})
+	r.deals("one")
+	<-entered
+	r.deals("two")
+	r.counts(2, 0, 0)
+	armed.Store(true)
+	close(refuse)
+	r.counts(0, 2, 0)
 }

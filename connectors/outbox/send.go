@@ -83,12 +83,13 @@ func (l *lane) send(ctx context.Context, s *stream, e Endpoint, items []item) {
 		}
 	}
 	l.b.cfg.Point("after settle")
-	for i := range items {
+	l.land(s, items, err != nil && s.inOrder)
+	for i := range items { // once they have landed: a load that still passes them over must not forget when they are due
 		if outcomes[i].state == statePending {
 			s.lower(outcomes[i].due)
 		}
 	}
-	l.land(s, items, err != nil && s.inOrder)
+	signal(l.wake)
 	if change != nil {
 		l.health(*change)
 	}
