@@ -4,7 +4,7 @@ package graph
 type Op struct {
 	Type string
 	// Verb is what to do: create, update, delete, rollback, or one of the
-	// type's own. "" together with Event records a further event.
+	// type's own. "" together with Event records that event, without hooks.
 	Verb  string
 	Event string
 	// ID is the entity. A verb that creates goes without; others also take it

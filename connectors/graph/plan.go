@@ -83,8 +83,8 @@ func (sc *Scope) begin(ctx context.Context, op Op) (*attempt, error) {
 func (a *attempt) chooseVerb() (err error) {
 	t := a.typ
 	if a.op.Verb == "" && a.op.Event != "" {
-		if !slices.Contains(t.Events, a.op.Event) {
-			return notFound(t.Name, a.op.ID, "%s has no event %q besides those of its verbs", t.Name, a.op.Event)
+		if !t.hasEvent(a.op.Event) {
+			return notFound(t.Name, a.op.ID, "%s has no event %q", t.Name, a.op.Event)
 		}
 		return nil
 	}

@@ -121,8 +121,9 @@ func (sc *Scope) Verb(ctx context.Context, typ, verb, id string, args map[string
 	return entityOf(sc.Do(ctx, Op{Type: typ, Verb: verb, ID: id, Args: args}))
 }
 
-// Emit records a further event of the type, such as Errored, with the fields
-// that it changes.
+// Emit records an event of the type with the fields that it changes: a further
+// one, such as Errored, or that of a verb which has taken its time, such as
+// Synced. No before hook or handler runs.
 func (sc *Scope) Emit(ctx context.Context, typ, event, id string, fields map[string]any) (*Entity, error) {
 	return entityOf(sc.Do(ctx, Op{Type: typ, Event: event, ID: id, Args: fields}))
 }

@@ -40,6 +40,7 @@ type Connections struct {
 	wake  chan struct{}
 	// flying are entities with a mutation on its way, and until when to wait.
 	flying map[string]time.Time
+	making map[string]making // integrations that are being made, by tenant and slug
 
 	syncs sync.WaitGroup
 	slots chan struct{} // bounds the syncs that run at once
@@ -55,10 +56,14 @@ type linked struct {
 	// Guarded by Connections.mu.
 	status  string
 	refused bool // the credential was; no sync by itself
+	gone    bool // unlinked: nothing more starts for it
 	syncing bool
+	asked   bool // by a caller, whose before hooks have run
 	again   bool // another sync was asked for meanwhile
 	due     time.Time
 	stop    context.CancelFunc
+	ended   chan struct{} // closed when the sync that runs has ended; nil for none
+	held    string        // why a hook did not let the last sync start
 	phase   string
 	count   int64
 }
@@ -72,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Connections, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Connections{cfg: cfg, links: map[string]*linked{}, flying: map[string]time.Time{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, syncsAtOnce)}
+	c := &Connections{cfg: cfg, links: map[string]*linked{}, flying: map[string]time.Time{}, making: map[string]making{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, syncsAtOnce)}
 	if err := c.handlers(); err != nil {
 		return nil, err
 	}
@@ -159,7 +164,7 @@ func (c *Connections) put(ctx context.Context, e *graph.Entity) error {
 	n.due = c.firstSync(e)
 	c.links[e.ID] = n
 	c.mu.Unlock()
-	defer old.end()
+	defer c.end(old)
 	if a, ok := conn.(connectors.Attacher); ok {
 		detach, err := a.Attach(ctx, l)
 		if err != nil {
@@ -167,32 +172,42 @@ func (c *Connections) put(ctx context.Context, e *graph.Entity) error {
 			return nil
 		}
 		c.mu.Lock()
+		gone := n.gone
 		n.detach = detach
 		c.mu.Unlock()
+		if gone && detach != nil { // disconnected while it was attached
+			detach()
+		}
 	}
 	c.poke()
 	return nil
 }
 
-// drop unlinks an integration: its sync ends, what is attached is detached.
-func (c *Connections) drop(id string) {
+// drop unlinks an integration: its sync is ended, what is attached is detached.
+// It gives what closes once the sync has ended, nil when none runs.
+func (c *Connections) drop(id string) (ended <-chan struct{}) {
 	c.mu.Lock()
 	n := c.links[id]
 	delete(c.links, id)
 	c.mu.Unlock()
-	n.end()
+	return c.end(n)
 }
 
-func (n *linked) end() {
+func (c *Connections) end(n *linked) (ended <-chan struct{}) {
 	if n == nil {
-		return
+		return nil
 	}
-	if n.stop != nil {
-		n.stop()
+	c.mu.Lock()
+	n.gone = true
+	stop, detach, ended := n.stop, n.detach, n.ended
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
 	}
-	if n.detach != nil {
-		n.detach()
+	if detach != nil {
+		detach()
 	}
+	return ended
 }
 
 func (c *Connections) find(id string) *linked {
@@ -287,13 +302,6 @@ func (c *Connections) happened(ctx context.Context, e *graph.Event) error {
 		return c.put(ctx, now)
 	}
 	return nil
-}
-
-// emit records a further event of an integration; that it could not is logged.
-func (c *Connections) emit(ctx context.Context, l *connectors.Link, event string, fields map[string]any) {
-	if _, err := l.Graph.Emit(connectors.Own(context.WithoutCancel(ctx)), integration, event, l.ID, fields); err != nil {
-		l.Logger.Warn("integration.emit", slog.String("event", event), slog.Any("error", err))
-	}
 }
 
 // failed records that an integration does not work, or with nil that it works

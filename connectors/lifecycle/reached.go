@@ -75,6 +75,7 @@ func (c *Connections) settled(ctx context.Context, e *graph.Event) {
 	if connectors.IsOwn(ctx) {
 		return
 	}
+	c.made(e.ID)
 	ctx, cancel := context.WithTimeout(ctx, settleFor)
 	defer cancel()
 	c.seen.wait(ctx, e.Seq)

@@ -29,7 +29,7 @@ func (c *Connections) firstSync(e *graph.Entity) time.Time {
 func (c *Connections) ask(n *linked) {
 	c.mu.Lock()
 	n.due, n.refused = c.cfg.Clock(), false
-	n.again = n.syncing
+	n.asked, n.again = true, n.syncing
 	c.mu.Unlock()
 	c.poke()
 }
@@ -38,22 +38,20 @@ func (c *Connections) ask(n *linked) {
 func (c *Connections) schedule(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := c.cfg.Clock()
-		var due []*linked
 		c.mu.Lock()
 		for _, n := range c.links {
 			if _, ok := n.conn.(connectors.Syncer); ok && !n.syncing && !n.refused && !n.due.After(now) {
-				n.syncing = true
-				due = append(due, n)
+				run, stop := context.WithCancel(connectors.Own(ctx))
+				ended := make(chan struct{})
+				n.syncing, n.stop, n.ended = true, stop, ended
+				c.syncs.Go(func() {
+					defer close(ended)
+					defer stop()
+					c.runSync(run, n)
+				})
 			}
 		}
 		c.mu.Unlock()
-		for _, n := range due {
-			run, stop := context.WithCancel(connectors.Own(ctx))
-			c.mu.Lock()
-			n.stop = stop
-			c.mu.Unlock()
-			c.syncs.Go(func() { defer stop(); c.runSync(run, n) })
-		}
 		wait, cancel := context.WithCancel(ctx)
 		go func() {
 			select {
@@ -77,18 +75,28 @@ func (c *Connections) runSync(ctx context.Context, n *linked) {
 	}
 	every, begun := n.kind.SyncEvery, c.cfg.Clock()
 	err := c.syncOnce(ctx, n)
+	held := isHeld(err)
 	c.mu.Lock()
-	n.syncing, n.phase = false, ""
+	n.syncing, n.phase, n.held = false, "", ""
+	if held {
+		n.held = err.Error()
+	}
 	switch {
 	case n.again:
 		n.again, n.due = false, c.cfg.Clock()
+	case held && graph.CodeOf(err) == graph.CodeUnavailable:
+		n.due = begun.Add(c.cfg.RetryMax)
 	case every <= 0:
 		n.due = begun.Add(24 * time.Hour)
 	default:
 		n.due = begun.Add(every)
 	}
 	c.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case held:
+		n.link.Logger.Warn("integration.sync_held", slog.String("error", err.Error()))
+	default:
 		n.link.Logger.Warn("integration.sync_failed", slog.String("error", scrub(n.link, err.Error())))
 		c.failed(ctx, n.link.ID, err)
 	}
@@ -104,12 +112,8 @@ func (c *Connections) syncOnce(ctx context.Context, n *linked) error {
 	if st.Phase == "" {
 		st.StartedAt, st.Count = c.cfg.Clock().UnixMicro(), 0
 	}
-	c.mu.Lock()
-	status := n.status
-	c.mu.Unlock()
-	if status != statusSyncing && status != statusErrored {
-		c.setStatus(n, statusSyncing)
-		c.emit(ctx, l, "Syncing", map[string]any{"status": statusSyncing})
+	if err := c.begin(ctx, n); err != nil {
+		return err
 	}
 	rejected, firstReject, err := c.pages(ctx, n, &st)
 	if err != nil {
@@ -126,7 +130,7 @@ func (c *Connections) syncOnce(ctx context.Context, n *linked) error {
 	if rejected > 0 {
 		args["error"], args["errorCount"] = scrub(l, firstReject.Error()), rejected
 	}
-	if _, err := l.Graph.Verb(ctx, integration, "sync", l.ID, args); err != nil {
+	if err := c.record(ctx, l, "Synced", args); err != nil {
 		return err
 	}
 	c.setStatus(n, statusSynced)
@@ -261,6 +265,9 @@ func (c *Connections) Status(ctx context.Context, tenant string) ([]Progress, er
 				c.mu.RLock()
 				if n.syncing {
 					p.Sync = &SyncPhase{n.phase, n.count}
+				}
+				if n.held != "" {
+					p.Error = n.held
 				}
 				c.mu.RUnlock()
 			}

@@ -85,6 +85,28 @@ func (c *Connections) connect(ctx context.Context, d *graph.Draft) error {
 	if err != nil {
 		return err
 	}
+	slug, _ := d.Fields["slug"].(string)
+	if slug == "" && !kind.Many {
+		slug = kind.Provider
+		d.Fields["slug"] = slug
+	}
+	if slug != "" && d.Current == nil {
+		if err := c.claim(d, slug); err != nil {
+			return err
+		}
+	}
+	if err := c.tie(ctx, d, conn, kind); err != nil {
+		c.made(d.EventID)
+		return err
+	}
+	return nil
+}
+
+// tie is what a connect does at the provider, and with its credential.
+func (c *Connections) tie(ctx context.Context, d *graph.Draft, conn connectors.Connector, kind connectors.Kind) error {
+	if err := c.unique(ctx, d); err != nil {
+		return err
+	}
 	l, err := c.draft(d, kind)
 	if err != nil {
 		return err
@@ -112,9 +134,6 @@ func (c *Connections) connect(ctx context.Context, d *graph.Draft) error {
 		if _, given := d.Fields[k]; !given && v != "" {
 			d.Fields[k] = v
 		}
-	}
-	if _, given := d.Fields["slug"]; !given && !kind.Many {
-		d.Fields["slug"] = kind.Provider
 	}
 	if d.Fields["config"] = l.Config; len(l.Config) == 0 {
 		delete(d.Fields, "config")
@@ -272,10 +291,15 @@ func (c *Connections) forget(ctx context.Context, d *graph.Draft) {
 		return
 	}
 	l, err := c.link(d.Current)
-	c.drop(d.ID)
+	timed, cancel := context.WithTimeout(connectors.Own(ctx), c.cfg.ConnectTimeout)
+	defer cancel()
+	if ended := c.drop(d.ID); ended != nil { // a sync must not go on behind the disconnect, nor keep where it stood
+		select {
+		case <-ended:
+		case <-timed.Done():
+		}
+	}
 	if err == nil && (len(l.Secrets) > 0 || conn.Kind().SecretsOptional) {
-		timed, cancel := context.WithTimeout(connectors.Own(ctx), c.cfg.ConnectTimeout)
-		defer cancel()
 		err = conn.Disconnect(timed, l)
 		if d.Fields["config"] = l.Config; len(l.Config) == 0 {
 			delete(d.Fields, "config")
@@ -286,13 +310,11 @@ func (c *Connections) forget(ctx context.Context, d *graph.Draft) {
 	}
 }
 
-// sync starts a sync. The event Synced follows when it has ended.
-func (c *Connections) sync(ctx context.Context, d *graph.Draft) error {
-	if connectors.IsOwn(ctx) { // it is that event
-		return nil
-	}
+// sync starts a sync, for a caller or by itself. The event Synced is recorded
+// when it has ended.
+func (c *Connections) sync(_ context.Context, d *graph.Draft) error {
 	n := c.find(d.ID)
-	if n == nil {
+	if n == nil || !slices.Contains(linkedStatuses(), any(d.Current.Text("status"))) {
 		return &graph.Error{Code: graph.CodeConflict, Type: integration, ID: d.ID, Field: "status", Message: "the integration is not connected; connect it first"}
 	}
 	if _, ok := n.conn.(connectors.Syncer); !ok {
