@@ -117,10 +117,18 @@ func TestFindOverREST(t *testing.T) {
 	for query, field := range map[string]string{
 		"?limit=0": "limit", "?limit=101": "limit", "?limit=x": "limit", "?offset=-1": "offset", "?asOf=yesterday": "asOf", "?sort=$nothing": "sort",
 		"?cursor=x": "cursor", "?filter=x": "filter", "?" + q("points[$near]") + "=1": "points", "?include=nothing": "",
+		"?limt=5": "limt", "?Limit=5": "Limit", "?lmiit=5": "lmiit", "?limits=5": "limits", "?srot=title": "srot", "?offfset=1": "offfset", "?asof=3": "asof", "?curser=x": "curser",
 	} {
 		status, body, raw := p.call(t, p.secret, "GET", "/~acme/Issue"+query, "")
 		if field != "" && (status != 400 || body["error"] != "invalid_filter" || body["field"] != field) {
 			t.Errorf("%s: got %d %s, want 400 with field %s", query, status, raw, field)
+		}
+	}
+	for name, query := range map[string]string{
+		"a field of one's own": "Issue?port=443", "one that only filter finds": "Issue?filter=" + q(`{"limt":443}`), "a declared one": "Plan?limits=443", "the parameter": "Issue?limit=1",
+	} {
+		if status, _, raw := p.call(t, p.secret, "GET", "/~acme/"+query, ""); status != 200 {
+			t.Errorf("%s: got %d %s", name, status, raw)
 		}
 	}
 }

@@ -36,6 +36,9 @@ func urlQuery(t *graph.Type, v url.Values) (graph.Query, error) {
 			return q, err
 		}
 		if !known {
+			if err := misspelt(t, name); err != nil {
+				return q, err
+			}
 			if err := condition(t, q.Filter, name, values); err != nil {
 				return q, err
 			}
@@ -80,6 +83,48 @@ func reserved(q *graph.Query, name, value string) (known bool, err error) {
 		return false, nil
 	}
 	return true, err
+}
+
+// misspelt refuses a parameter that no declaration knows as a field and that is
+// almost one of a query's own: taken for a field it would find nothing, or have
+// everything left out that was asked for. A field of such a name is found with
+// filter.
+func misspelt(t *graph.Type, name string) error {
+	field, _, bracketed := strings.Cut(name, "[")
+	if t.Field(field) != nil || bracketed || strings.ContainsAny(field, "$.") {
+		return nil
+	}
+	for _, own := range []string{"filter", "sort", "include", "fields", "cursor", "limit", "offset", "withTotal", "asOf"} {
+		if almost(strings.ToLower(field), strings.ToLower(own)) {
+			return badQuery(name, "is no parameter and no declared field of "+t.Name+"; did you mean "+own+`? A field of this name is found with filter={"`+field+`":…}`)
+		}
+	}
+	return nil
+}
+
+// almost says whether a is b with one letter left out, doubled or exchanged
+// with its neighbour, or, where b is long enough for that to mean something,
+// with one letter wrong or too many.
+func almost(a, b string) bool {
+	const long = 5
+	at := 0
+	for at < len(a) && at < len(b) && a[at] == b[at] {
+		at++
+	}
+	switch rest := len(b) - at; {
+	case a == b:
+		return true // but for capitals
+	case len(a) == len(b)-1:
+		return a[at:] == b[at+1:]
+	case len(a) == len(b)+1:
+		return a[at+1:] == b[at:] && (len(b) >= long || at > 0 && a[at] == a[at-1])
+	case len(a) != len(b):
+		return false
+	case rest > 1 && a[at] == b[at+1] && a[at+1] == b[at] && a[at+2:] == b[at+2:]:
+		return true
+	default:
+		return len(b) >= long && a[at+1:] == b[at+1:]
+	}
 }
 
 // list reads a comma-separated list.

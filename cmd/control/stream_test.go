@@ -142,31 +142,35 @@ func (p *plane) ws(t testing.TB, path string) (next func() string, stop func()) 
 	}, func() { _ = conn.CloseNow() }
 }
 
-func TestARevokedKeyEndsItsStreams(t *testing.T) {
-	p := start(t)
-	_, key, _ := p.call(t, p.secret, "POST", "/~acme/keys", `{"kind":"secret"}`)
-	admin := p.secret
-	p.secret = key["key"].(string)
-	next, _ := p.sse(t, "/~acme/events/stream")
-	nextWS, _ := p.ws(t, "/~acme/events/ws")
-	nextLive, _ := p.sse(t, "/~acme/events/live")
-	if got := nextLive(); got != "  " {
-		t.Errorf("the live tail: got %q, want its opening", got)
-	}
-	if status, _, raw := p.call(t, admin, "POST", "/~acme/keys/"+key["$id"].(string)+"/revoke", ""); status != 200 {
-		t.Fatalf("revoke: %d %s", status, raw)
-	}
-	if got := next(); got != "end" {
-		t.Errorf("server-sent events: got %q, want the end", got)
-	}
-	if got := nextWS(); !strings.Contains(got, "revoked") {
-		t.Errorf("WebSocket: got %q, want a close that says why", got)
-	}
-	if got := nextLive(); got != "end" {
-		t.Errorf("the live tail: got %q, want the end", got)
-	}
-	if status, body, raw := p.call(t, admin, "GET", "/~acme/events/live?event=fault", ""); status != 500 || body["error"] != "internal" {
-		t.Errorf("a tail that cannot be shown: got %d %s", status, raw)
+func TestAKeyThatStopsEndsItsStreams(t *testing.T) {
+	for _, how := range []string{"revoke", "rotate"} {
+		t.Run(how, func(t *testing.T) {
+			p := start(t)
+			_, key, _ := p.call(t, p.secret, "POST", "/~acme/keys", `{"kind":"secret"}`)
+			admin := p.secret
+			p.secret = key["key"].(string)
+			next, _ := p.sse(t, "/~acme/events/stream")
+			nextWS, _ := p.ws(t, "/~acme/events/ws")
+			nextLive, _ := p.sse(t, "/~acme/events/live")
+			if got := nextLive(); got != "  " {
+				t.Errorf("the live tail: got %q, want its opening", got)
+			}
+			if status, _, raw := p.call(t, admin, "POST", "/~acme/keys/"+key["$id"].(string)+"/"+how, ""); status != 200 {
+				t.Fatalf("%s: %d %s", how, status, raw)
+			}
+			if got := next(); got != "end" {
+				t.Errorf("server-sent events: got %q, want the end", got)
+			}
+			if got := nextWS(); !strings.Contains(got, "revoked") {
+				t.Errorf("WebSocket: got %q, want a close that says why", got)
+			}
+			if got := nextLive(); got != "end" {
+				t.Errorf("the live tail: got %q, want the end", got)
+			}
+			if status, body, raw := p.call(t, admin, "GET", "/~acme/events/live?event=fault", ""); status != 500 || body["error"] != "internal" {
+				t.Errorf("a tail that cannot be shown: got %d %s", status, raw)
+			}
+		})
 	}
 }
 

@@ -260,7 +260,7 @@ func (s *Store) SetKey(ctx context.Context, tenant, id, name string, scopes []st
 }
 
 // RotateKey gives a key a new value and returns it; the one before works for
-// grace longer.
+// grace longer. Without grace it stops at once, and what was opened with it ends.
 func (s *Store) RotateKey(ctx context.Context, tenant, id string, grace time.Duration) (KeyInfo, headlessly.Secret, error) {
 	var value string
 	info, err := s.changeKey(ctx, tenant, id, func(r *keyRecord) {
@@ -270,6 +270,9 @@ func (s *Store) RotateKey(ctx context.Context, tenant, id string, grace time.Dur
 		}
 		value = r.renew()
 	})
+	if err == nil && grace <= 0 {
+		s.tellRevoked(id)
+	}
 	return info, headlessly.NewSecret(value), err
 }
 
@@ -294,7 +297,7 @@ func (s *Store) RevokeKey(ctx context.Context, tenant, id string) (bool, error) 
 	return true, err
 }
 
-// OnRevoke has f called with the id of each key that stops.
+// OnRevoke has f called with the id of each key that stops, or whose value does.
 func (s *Store) OnRevoke(f func(id string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
