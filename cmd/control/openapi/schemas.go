@@ -12,6 +12,10 @@ func entity(t *graph.Type) object {
 		"$id": object{"type": "string", "pattern": "^" + t.IDPrefix() + "[A-Za-z0-9]{8,12}$"}, "$type": object{"const": t.Name}, "$context": object{"type": "string"},
 		"$version": object{"type": "integer", "minimum": 1}, "$createdAt": object{"type": "string", "format": "date-time"}, "$updatedAt": object{"type": "string", "format": "date-time"},
 		"$createdBy": object{"type": "string"},
+		"$leftOut": object{
+			"type": "object", "additionalProperties": object{"type": "integer", "minimum": 1}, "readOnly": true,
+			"description": "How many entities of an included field are not shown, by field. Only where there are such.",
+		},
 	}
 	for i := range t.Fields {
 		f := &t.Fields[i]

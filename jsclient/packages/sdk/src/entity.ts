@@ -10,6 +10,8 @@ export interface Entity {
   readonly $createdAt: string
   readonly $updatedAt: string
   readonly $createdBy: string
+  /** How many entities of an included field are not shown, by field: beyond 100. */
+  readonly $leftOut?: Readonly<Record<string, number>>
   [field: string]: any
 }
 
