@@ -2,8 +2,10 @@ package connectors
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,4 +78,23 @@ func (l *Link) List(field string) []string {
 		}
 	}
 	return out
+}
+
+// CheckEvents refuses patterns in the field events that no event can fit. Those that the
+// integration has already are let be: they harm nobody, and a change of
+// something else must not fail for them.
+func (l *Link) CheckEvents() error {
+	var before []string
+	if l.Before != nil {
+		before = l.Before.List("events")
+	}
+	for i, p := range l.List("events") {
+		if slices.Contains(before, p) {
+			continue
+		}
+		if wrong := l.Graph.Types().CheckPattern(p); wrong != "" {
+			return &headlessly.FieldError{Code: "validation_failed", Field: fmt.Sprintf("events[%d]", i), Message: wrong}
+		}
+	}
+	return nil
 }

@@ -75,6 +75,9 @@ func (c *Connector) Validate(ctx context.Context, l *connectors.Link) error {
 	if err != nil {
 		return err
 	}
+	if err := l.CheckEvents(); err != nil {
+		return err
+	}
 	l.Fields["events"] = anys(e.Events)
 	return s.try(ctx)
 }

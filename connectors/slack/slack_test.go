@@ -240,6 +240,7 @@ func TestArgumentsAtFaultAreNamed(t *testing.T) {
 		{"no URL", "hooks", nil, "webhook"},
 		{"another host", "https://example.com/services/T/B/x", fields{"apiBaseUrl": ""}, "webhook"},
 		{"another path of Slack's", "https://hooks.slack.com/workflows/T/B/x", fields{"apiBaseUrl": ""}, "webhook"},
+		{"events that no type has", r.url + slacktest.Path, fields{"events": []any{"Deal.Clsed"}}, "events[0]"},
 		{"events without a dot", r.url + slacktest.Path, fields{"events": []any{"everything"}}, "events[0]"},
 		{"a template that is no text", r.url + slacktest.Path, fields{"templates": fields{"Deal.*": 5}}, "templates"},
 		{"an unknown webhook", r.url + "/services/T0/B0/other", nil, "Slack does not take"},

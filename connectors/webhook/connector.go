@@ -65,6 +65,8 @@ func (c *Connector) Validate(ctx context.Context, l *connectors.Link) error {
 		}
 		if _, _, err := endpoint(l); err != nil {
 			errs = append(errs, err)
+		} else if err := l.CheckEvents(); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	if s := l.Secrets["webhookSecret"]; in != nil && s.Set() {
