@@ -9,16 +9,16 @@ import (
 // CheckPattern says what is wrong with a pattern of events that no event can
 // ever fit, as its type or event is declared nowhere; "" when nothing is. Types
 // are declared before the graph opens, so there is none that comes later.
-func (t *Types) CheckPattern(pattern string) string {
+func (ts *Types) CheckPattern(pattern string) string {
 	typ, event, _ := strings.Cut(pattern, ".")
 	if typ == "*" && event == "" {
 		return ""
 	}
-	types := t.list
+	types := ts.list
 	if typ != anyType {
 		var names []string
 		types = nil
-		for _, one := range t.list {
+		for _, one := range ts.list {
 			if names = append(names, one.Name); strings.EqualFold(one.Name, typ) {
 				types = []*Type{one}
 			}
