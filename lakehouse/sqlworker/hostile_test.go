@@ -16,7 +16,7 @@ import (
 // after each the same honest query.
 func TestHostileQueriesAreRefusedOrContained(t *testing.T) {
 	lake, log, w := lakeOf(t, func(c *lakehouse.Config) {
-		c.Query.Timeout, c.Query.MemoryBytes, c.Query.TempBytes, c.Query.ResultBytes, c.Query.MaxRows = 2*time.Second, 128<<20, 32<<20, 8<<20, 1000
+		c.Query.MemoryBytes, c.Query.TempBytes, c.Query.ResultBytes, c.Query.MaxRows = 128<<20, 32<<20, 8<<20, 1000
 	})
 	log.Append(laketest.Records("acme", 0, 30)...)
 	log.Append(laketest.Records("beta", 0, 7)...)
@@ -90,7 +90,11 @@ func TestHostileQueriesAreRefusedOrContained(t *testing.T) {
 			name = name[:60]
 		}
 		t.Run(name, func(t *testing.T) {
-			rows, err := lake.Query(t.Context(), "acme", sql, lakehouse.QueryOptions{})
+			var opts lakehouse.QueryOptions
+			if strings.Contains(codes, lakehouse.CodeTimeout) {
+				opts.Timeout = 2 * time.Second // the rest are refused, however long a busy machine takes to say so
+			}
+			rows, err := lake.Query(t.Context(), "acme", sql, opts)
 			if err == nil {
 				t.Errorf("was answered with %d rows", rows.Count)
 				_ = rows.Close()
