@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/headlessly/headlessly/lakehouse/internal/wire"
@@ -134,7 +136,7 @@ func (w *worker) ask(ctx context.Context, req wire.Request, progress func(float6
 	}
 	switch {
 	case last.Error != nil:
-		return nil, &QueryError{Code: last.Error.Code, Message: last.Error.Message, ran: last.Error.Ran}
+		return nil, &QueryError{Code: last.Error.Code, Message: w.lake.withoutPaths(last.Error.Message, req), ran: last.Error.Ran}
 	case last.Done != nil && w.err == nil:
 		return last.Done, nil
 	case w.waited && !heard: // what was sent may lie in the pipe
@@ -142,6 +144,21 @@ func (w *worker) ask(ctx context.Context, req wire.Request, progress func(float6
 	}
 	w.lake.cfg.Logger.Warn("lakehouse_sql_worker_died", "error", errors.Join(readErr, w.err), "stderr", w.noise.String())
 	return nil, &QueryError{Code: CodeWorker, Message: "query needed more memory, time or disk than it may have, and was stopped"}
+}
+
+// withoutPaths takes out of a message where this machine has its files: who asks
+// may be a tenant.
+func (l *Lake) withoutPaths(message string, req wire.Request) string {
+	var pairs []string
+	for _, t := range req.Tables {
+		for _, path := range t.Files {
+			pairs = append(pairs, path, filepath.Base(path))
+		}
+	}
+	for _, dir := range []string{filepath.Dir(req.Result), l.cfg.TempDir, l.cfg.Dir} {
+		pairs = append(pairs, dir+string(filepath.Separator), "", dir, "…")
+	}
+	return strings.NewReplacer(pairs...).Replace(message)
 }
 
 // replies reads the worker's lines and gives the last. heard says that there was

@@ -123,7 +123,8 @@ func (s *session) close() {
 func (s *session) all(queries []string) error {
 	for _, q := range queries {
 		if err := s.exec(q); err != nil {
-			return fmt.Errorf("prepare session: %w", err)
+			what, _, _ := strings.Cut(err.Error(), "\n\nLINE ") // the statement's text has paths, cut anywhere
+			return fmt.Errorf("prepare session: %s", what)
 		}
 	}
 	return nil

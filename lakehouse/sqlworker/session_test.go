@@ -408,3 +408,35 @@ func TestViewsAreThereHoweverAQueryNamesThem(t *testing.T) {
 		})
 	}
 }
+
+// TestAnErrorShowsNoPathOfTheMachine damages and removes a tenant's file.
+func TestAnErrorShowsNoPathOfTheMachine(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"damaged": func(path string) error {
+			return os.WriteFile(path, []byte("no Parquet at all, but long enough"), 0o600)
+		},
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+		"removed": os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			lake, log, w := lakeOf(t)
+			log.Append(laketest.Records("acme", 0, 10)...)
+			flush(t, w)
+			path := fileOf(t, lake, "acme")
+			if err := harm(path); err != nil {
+				t.Fatal(err)
+			}
+			for _, sql := range []string{"SELECT * FROM events", "SELECT count(*) FROM pageviews", "EXPLAIN ANALYZE SELECT count(DISTINCT user_id) FROM events"} {
+				rows, err := lake.Query(t.Context(), "acme", sql, lakehouse.QueryOptions{})
+				if err == nil {
+					t.Errorf("%s was answered", sql)
+					_ = rows.Close()
+					continue
+				}
+				if root, _, _ := strings.Cut(path, "/warehouse/"); strings.Contains(err.Error(), root) || strings.Contains(err.Error(), "'/") {
+					t.Errorf("%s: the error shows a folder: %v", sql, err)
+				}
+			}
+		})
+	}
+}
