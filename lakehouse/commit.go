@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"sync"
 	"time"
 
@@ -28,6 +27,7 @@ type job struct {
 	frames logRange
 	rows   []row
 	files  []iceberg.DataFile // written, perhaps committed
+	when   *table.Table       // the table as it was when they were written
 }
 
 // commit puts a job's rows into their table, whatever happened to earlier
@@ -49,8 +49,16 @@ func (l *Lake) commit(ctx context.Context, one *layout, b *job, key string, step
 		if through >= b.frames.first {
 			b.dropThrough(through)
 		}
+		if b.files != nil && !sameEra(b.when, t) { // they have not landed, and may be gone
+			old := b.files
+			b.files = nil
+			if err := l.removeUnnamed(ctx, one, old...); err != nil {
+				return 0, err
+			}
+		}
 		if b.files == nil && len(b.rows) > 0 {
 			step("write")
+			b.when = t
 			if b.files, err = l.writeFiles(ctx, t, one, b.rows); err != nil {
 				return 0, err
 			}
@@ -200,7 +208,11 @@ func writeDataFile(ctx context.Context, t *table.Table, wfs iceio.WriteFileIO, l
 	if err != nil {
 		return nil, err
 	}
-	path := loc.NewDataLocation(fmt.Sprintf("tenant=%s/%s_day=%s/%s.parquet", url.PathEscape(tenant), one.day, date, id))
+	era, err := eraOf(t)
+	if err != nil {
+		return nil, err
+	}
+	path := loc.NewDataLocation(fmt.Sprintf("%s/%s_day=%s/%s", tenantFolder(tenant), one.day, date, dataFileName(id, era)))
 	w, err := wfs.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)

@@ -27,6 +27,9 @@ const (
 	// dayClosed is how long after a day's end its files are merged without
 	// waiting for more.
 	dayClosed = time.Hour
+	// mergeTries is how often a merge is made anew when an era of the table ends
+	// before its commit.
+	mergeTries = 3
 )
 
 // CompactReport says what a compaction did.
@@ -183,13 +186,18 @@ func mergeable(files []table.FileScanTask, weights map[string]int64, final bool)
 func (l *Lake) compactGroup(ctx context.Context, one *layout, group []table.FileScanTask) (report CompactReport, used int, err error) {
 	l.rewriting.Lock()
 	defer l.rewriting.Unlock()
-	report, used, err = l.merge(ctx, one, group)
-	if err == nil || context.Cause(ctx) != nil {
-		return report, used, err
-	}
-	there, fault := l.named(ctx, one, group)
-	if fault != nil || there {
-		return report, 0, errors.Join(err, fault)
+	for try := 1; ; try++ {
+		report, used, err = l.merge(ctx, one, group)
+		if err == nil || context.Cause(ctx) != nil {
+			return report, used, err
+		}
+		there, fault := l.named(ctx, one, group)
+		if fault == nil && !there {
+			break
+		}
+		if fault != nil || !refused(err) || try == mergeTries {
+			return report, 0, errors.Join(err, fault)
+		}
 	}
 	l.cfg.Logger.Info("lakehouse_compaction_left", "table", one.name, "files", len(group), "error", err)
 	return report, len(group), nil
@@ -223,19 +231,19 @@ func (l *Lake) merge(ctx context.Context, one *layout, group []table.FileScanTas
 		return report, 0, err
 	}
 	l.weights.note(one.name, file.FilePath(), recordBytes(rec))
-	txn := t.NewTransaction()
-	rewrite := txn.NewRewrite(iceberg.Properties{"headlessly.operation": "compact"})
+	var old []iceberg.DataFile
 	for _, f := range group {
-		rewrite.DeleteFile(f.File)
+		old = append(old, f.File)
 	}
-	if err := rewrite.AddDataFile(file).Commit(ctx); err != nil { // it stages
-		return report, 0, errors.Join(err, l.removeUnnamed(ctx, one, file))
-	}
-	if _, err = txn.Commit(ctx); refused(err) {
-		err = errors.Join(err, l.removeUnnamed(ctx, one, file)) // it may hold rows that a deletion has looked for
-	}
+	err = l.exchange(ctx, one, t, old, []iceberg.DataFile{file}, func(_ *table.Table, txn *table.Transaction) error {
+		rewrite := txn.NewRewrite(iceberg.Properties{"headlessly.operation": "compact"})
+		for _, f := range old {
+			rewrite.DeleteFile(f)
+		}
+		return rewrite.AddDataFile(file).Commit(ctx) // it stages
+	})
 	if err != nil {
-		return report, 0, err // what was written is an orphan, unless it landed
+		return report, 0, err // what was written is an orphan, if it has not landed and is not removed
 	}
 	return CompactReport{Groups: 1, Removed: len(group), Added: 1, Rows: rec.NumRows(), Bytes: file.FileSizeBytes()}, len(group), nil
 }

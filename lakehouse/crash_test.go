@@ -18,7 +18,11 @@ import (
 // TestMain lets the test binary be the process that is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("LAKE_CRASH_DIR"); dir != "" {
-		if err := crashChild(dir, os.Getenv("LAKE_CRASH_STEP"), os.Getenv("LAKE_CRASH_FRAMES")); err != nil {
+		child := crashChild
+		if os.Getenv("LAKE_CRASH_MERGE") != "" {
+			child = mergeChild
+		}
+		if err := child(dir, os.Getenv("LAKE_CRASH_STEP"), os.Getenv("LAKE_CRASH_FRAMES")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

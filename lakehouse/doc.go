@@ -30,6 +30,15 @@
 // refilled from the newest files at start; a copy that comes later than that
 // many events is written again.
 //
+// # Files that nothing names
+//
+// A process that is killed between writing a file and committing it leaves the
+// file. A deletion removes those of its tenant at once, also of other gateways on
+// the same table, by beginning an era of the table (see era.go): who still means
+// to commit such a file is refused, and writes anew. The rest go after
+// [Maintenance].OrphanAge. All gateways on one table must be of a version that
+// knows eras, or files of the older ones wait for that age.
+//
 // # Queries
 //
 // Iceberg plans the files of the tenant, a worker process (package sqlworker)

@@ -25,6 +25,11 @@ type Forgotten struct {
 	Rewritten int64  `json:"rewritten"` // rows of other people in those files, written anew
 	Snapshots int    `json:"snapshots"` // forgotten, so that nothing names the files
 	Snapshot  int64  `json:"snapshot"`  // the table's newest snapshot afterwards
+	// Strays are the removed files of the tenant that nothing named: what a merge
+	// or a commit left that was killed, with anybody's rows. Unswept are those
+	// that had to stay; see [Lake.RemoveOrphans].
+	Strays  int `json:"strays,omitempty"`
+	Unswept int `json:"unswept,omitempty"`
 }
 
 // forgetTries is how often a table is gone through anew because another writer
@@ -166,7 +171,16 @@ func (l *Lake) forgetIn(ctx context.Context, one *layout, p *Person, messages ma
 		if report.Snapshots, report.Snapshot, err = l.expireAll(ctx, one); err != nil {
 			return report, err
 		}
-		return report, l.gone(ctx, t, files)
+		if err := l.gone(ctx, t, files); err != nil {
+			return report, err
+		}
+		if report.Strays, report.Unswept, err = l.sweep(ctx, one, p.Tenant, 0); err != nil {
+			return report, fmt.Errorf("remove what no snapshot names: %w", err)
+		}
+		n := 0 // an era may have begun
+		n, report.Snapshot, err = l.expireAll(ctx, one)
+		report.Snapshots += n
+		return report, err
 	}
 }
 
@@ -187,15 +201,12 @@ func (l *Lake) replaceWithout(ctx context.Context, one *layout, t *table.Table, 
 		fresh = append(fresh, f)
 		report.Rewritten += f.Count()
 	}
-	txn := t.NewTransaction()
-	if err := txn.ReplaceDataFilesWithDataFiles(ctx, old, fresh, iceberg.Properties{"headlessly.operation": "forget"}, table.WithoutAutoNameMapping()); err != nil {
-		return err
-	}
-	_, err := txn.Commit(ctx)
-	if refused(err) {
-		err = errors.Join(err, l.removeUnnamed(ctx, one, fresh...))
-	}
-	return err
+	return l.exchange(ctx, one, t, old, fresh, func(t *table.Table, txn *table.Transaction) error {
+		if err := beginEra(t, txn); err != nil { // for who has read the rows before and not committed them
+			return err
+		}
+		return txn.ReplaceDataFilesWithDataFiles(ctx, old, fresh, iceberg.Properties{"headlessly.operation": "forget"}, table.WithoutAutoNameMapping())
+	})
 }
 
 func (l *Lake) writeWithout(ctx context.Context, one *layout, t *table.Table, p *Person, messages map[string]bool, h holder) (iceberg.DataFile, error) {

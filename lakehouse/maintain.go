@@ -129,8 +129,9 @@ func (l *Lake) trimCache(ctx context.Context) error {
 func collects(t *table.Table) bool { return t.Properties()["gc.enabled"] != "false" }
 
 // RemoveOrphans removes files under the tables' folders that no snapshot names
-// and that are older than Maintenance.OrphanAge: what crashes left behind. It
-// returns how many went.
+// and that are older than Maintenance.OrphanAge: what crashes left behind. Data
+// files that were written before a deletion, which can't be committed any more,
+// go at any age. It returns how many went.
 func (l *Lake) RemoveOrphans(ctx context.Context) (int, error) {
 	n := 0
 	for _, one := range l.layouts {
@@ -140,6 +141,14 @@ func (l *Lake) RemoveOrphans(ctx context.Context) (int, error) {
 		}
 		if !collects(t) {
 			continue
+		}
+		swept, _, err := l.sweep(ctx, one, "", l.cfg.Maintenance.OrphanAge)
+		n += swept
+		if err != nil {
+			return n, fmt.Errorf("remove orphans of %s: %w", one.name, err)
+		}
+		if t, err = l.load(ctx, one.name); err != nil {
+			return n, err
 		}
 		r, err := t.DeleteOrphanFiles(ctx, table.WithFilesOlderThan(l.cfg.Maintenance.OrphanAge), table.WithEqualSchemes(map[string]string{"": "file"}))
 		n += len(r.DeletedFiles)

@@ -150,6 +150,11 @@ func (f *forgets) finish(ctx context.Context, p *store.Forget) (json.RawMessage,
 			r.Notes = append(r.Notes, "the entity graph keeps entities that name the person, with their history: delete those by hand (TYPE.delete)")
 		}
 	}
+	for _, t := range r.Tables {
+		if t.Unswept > 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("%d data files that the table %s does not name had to stay and may hold rows of the person: what another version wrote goes by itself (headlessly lake expire, a day after it was written), what a catalog with gc.enabled=false keeps goes with that catalog's own collector", t.Unswept, t.Table))
+		}
+	}
 	r.CompletedAt = headlessly.SystemClock().UTC()
 	raw, err := json.Marshal(r)
 	if err != nil {
@@ -231,6 +236,7 @@ func (f *forgets) tables(ctx context.Context, person lakehouse.Person, r *forget
 				sums[t.Table] = s
 			}
 			s.Rows, s.Files, s.Rewritten, s.Snapshots, s.Snapshot = s.Rows+t.Rows, s.Files+t.Files, s.Rewritten+t.Rewritten, s.Snapshots+t.Snapshots, t.Snapshot
+			s.Strays, s.Unswept = s.Strays+t.Strays, t.Unswept
 		}
 		if r.Remaining, err = f.g.lake.Remaining(ctx, person); err != nil {
 			return err
