@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // usageEvery is how often the day's counts are kept; what was counted since is
@@ -88,7 +88,7 @@ func (c *Collector) KeepUsage(ctx context.Context) {
 		}
 		raw, err := json.Marshal(c.door.usage(c.cfg.Clock()))
 		if err == nil && string(raw) != string(kept) && c.cfg.UsageFile != "" {
-			err = durable.WriteFile(c.cfg.UsageFile, raw)
+			err = headlessly.WriteFile(c.cfg.UsageFile, raw)
 		}
 		if err != nil {
 			c.cfg.Logger.Warn("collector.usage_not_kept", slog.Any("error", err))

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/gateway"
-	"github.com/headlessly/headlessly/durable"
 )
 
 // loginFile is where a login is kept: the user's configuration folder, readable
@@ -114,7 +114,7 @@ func login(ctx context.Context, t target, keyFile, path string, stdio IO) (err e
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(path, append(raw, '\n')); err != nil {
+	if err := headlessly.WriteFile(path, append(raw, '\n')); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdio.Out, "logged in to %s as %s; kept in %s\n", t.url, t.tenant, path)

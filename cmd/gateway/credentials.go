@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // Credentials is what the command line needs to reach a gateway on this
@@ -43,7 +43,7 @@ func writeCredentials(dir string, c Credentials) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(dir, credentialsFile), append(raw, '\n'))
+	return headlessly.WriteFile(filepath.Join(dir, credentialsFile), append(raw, '\n'))
 }
 
 func noCredentials(err error) bool { return errors.Is(err, fs.ErrNotExist) }

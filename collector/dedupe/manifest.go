@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // manifest is the index's own record of itself, a JSON file that is replaced
@@ -98,7 +98,7 @@ func (x *Index) store(runs []*run) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(x.cfg.Dir, manifestFile), raw)
+	return headlessly.WriteFile(filepath.Join(x.cfg.Dir, manifestFile), raw)
 }
 
 // newRun names the next run file.

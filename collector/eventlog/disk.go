@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/headlessly/headlessly"
-	"github.com/headlessly/headlessly/durable"
 )
 
 // diskWatch looks at the embedded store's folder. The zero value, on a cluster,
@@ -66,7 +65,7 @@ func (d *diskWatch) sync(clock headlessly.Clock) error {
 		if changed.Equal(seen) {
 			continue
 		}
-		if err := durable.SyncFolder(dir); err != nil {
+		if err := headlessly.SyncFolder(dir); err != nil {
 			return err
 		}
 		if clock().Sub(changed) > racy {
@@ -98,7 +97,7 @@ func syncTree(dir string) error {
 		if d.Name() == quarantineDir {
 			return fs.SkipDir
 		}
-		return durable.SyncFolder(path)
+		return headlessly.SyncFolder(path)
 	})
-	return errors.Join(err, durable.SyncFolder(filepath.Dir(dir)))
+	return errors.Join(err, headlessly.SyncFolder(filepath.Dir(dir)))
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/minio/highwayhash"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // A start after a kill. The server writes its summary of a stream (index.db)
@@ -192,7 +192,7 @@ func (s salvager) catchUp(list []block) (bool, error) {
 	}
 	fresh, err := x.encode(s.kind.name)
 	if err == nil && !bytes.Equal(fresh, raw) {
-		err = durable.WriteFile(path, fresh)
+		err = headlessly.WriteFile(path, fresh)
 	}
 	if err != nil {
 		return false, err

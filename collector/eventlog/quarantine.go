@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // maxQuarantined bounds how many unreadable frames and packs are kept one by
@@ -22,7 +22,7 @@ func (l *Log) quarantinePath(stream, name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("quarantine: %w", err)
 	}
-	if err := durable.SyncFolder(l.cfg.Dir); err != nil {
+	if err := headlessly.SyncFolder(l.cfg.Dir); err != nil {
 		return "", fmt.Errorf("quarantine: %w", err)
 	}
 	stamp := strconv.FormatInt(l.cfg.Clock().UnixMicro(), 10)
@@ -40,7 +40,7 @@ func (l *Log) keepBytes(stream, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(path, data)
+	return headlessly.WriteFile(path, data)
 }
 
 // quarantine keeps the bytes of a message that the store gives but that cannot

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // SalvageStats counts what the search of a damaged store found.
@@ -152,7 +152,7 @@ func (s salvager) run(ctx context.Context, clean bool) error {
 	if err := os.Remove(filepath.Join(s.dir, indexFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return durable.SyncFolder(s.dir)
+	return headlessly.SyncFolder(s.dir)
 }
 
 // find checks the blocks, several at a time.
@@ -280,7 +280,7 @@ func (s salvager) mend(list []block, i int) (did bool, err error) {
 		return false, err
 	}
 	if s.kind.sound != nil {
-		if err := durable.WriteFile(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
+		if err := headlessly.WriteFile(mendedPath(s.log.cfg.Dir, s.kind.name), nil); err != nil {
 			return false, err
 		}
 	}
@@ -289,10 +289,10 @@ func (s salvager) mend(list []block, i int) (did bool, err error) {
 	if err := os.Link(b.path, aside); err != nil {
 		return false, err
 	}
-	if err := durable.SyncFolder(filepath.Dir(aside)); err != nil {
+	if err := headlessly.SyncFolder(filepath.Dir(aside)); err != nil {
 		return false, err
 	}
-	return true, durable.WriteFile(b.path, out.data)
+	return true, headlessly.WriteFile(b.path, out.data)
 }
 
 // lastBefore is the sequence of the last message in the blocks before one.

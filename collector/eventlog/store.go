@@ -15,7 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // Files of ours in Config.Dir, beside the server's own folder.
@@ -83,7 +83,7 @@ func fileID(dir, events string, random io.Reader) (logID, error) {
 	if b, err := firstFrame(filepath.Join(streamsDir(dir), events, "msgs")); err == nil {
 		copy(id[:], b[offLogID:]) // the file was lost
 	}
-	return id, durable.WriteFile(filepath.Join(dir, idFile), []byte(hex.EncodeToString(id[:])+"\n"))
+	return id, headlessly.WriteFile(filepath.Join(dir, idFile), []byte(hex.EncodeToString(id[:])+"\n"))
 }
 
 // loadID takes the log's id from the cluster, where it has one.
@@ -119,7 +119,7 @@ func noteClean(dir string, last uint64) error {
 	if err != nil {
 		return fmt.Errorf("note clean shut: %w", err)
 	}
-	return durable.WriteFile(filepath.Join(dir, cleanFile), append(b, '\n'))
+	return headlessly.WriteFile(filepath.Join(dir, cleanFile), append(b, '\n'))
 }
 
 // takeClean reads and removes the note of a clean shut.
@@ -136,7 +136,7 @@ func takeClean(dir string) (note cleanNote, clean bool, err error) {
 	if err := os.Remove(path); err != nil {
 		return note, false, fmt.Errorf("note of clean shut: %w", err)
 	}
-	return note, clean, durable.SyncFolder(dir)
+	return note, clean, headlessly.SyncFolder(dir)
 }
 
 // loadState learns where the log ends and how large it is.

@@ -16,7 +16,6 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/headlessly/headlessly"
-	"github.com/headlessly/headlessly/durable"
 )
 
 // Names of what a seal key is wrapped with, in the environment.
@@ -114,7 +113,7 @@ func (s *seal) put(h *keyset.Handle) error {
 	if err != nil {
 		return fmt.Errorf("write seal key: %w", err)
 	}
-	if err := durable.WriteFile(s.path, buf.Bytes()); err != nil {
+	if err := headlessly.WriteFile(s.path, buf.Bytes()); err != nil {
 		return err
 	}
 	return s.use(h)

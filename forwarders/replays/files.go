@@ -12,7 +12,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/forwarders"
 )
 
@@ -27,7 +27,7 @@ func (j *Jobs) saveJob(job Job) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(j.cfg.Dir, job.ID+jobSuffix), raw)
+	return headlessly.WriteFile(filepath.Join(j.cfg.Dir, job.ID+jobSuffix), raw)
 }
 
 // saveDone writes what of a job that runs is done, and behind it the report of
@@ -41,7 +41,7 @@ func (j *Jobs) saveDone(id string, done *roaring64.Bitmap, report forwarders.Rep
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(j.cfg.Dir, id+doneSuffix), append(raw, counts...))
+	return headlessly.WriteFile(filepath.Join(j.cfg.Dir, id+doneSuffix), append(raw, counts...))
 }
 
 func (j *Jobs) forget(id string) {

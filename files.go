@@ -1,4 +1,4 @@
-package durable
+package headlessly
 
 import (
 	"errors"
@@ -7,9 +7,10 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces a file that only its owner may read (0600): written beside,
-// synced, renamed, and the folder synced. When it returns without an error the
-// new content is on the disk; with one, the file is the old one or the new one.
+// WriteFile replaces a small file of the gateway's own state, which only its
+// owner may read (0600): written beside, synced, renamed, and the folder synced.
+// When it returns without an error the new content is on the disk; with one, the
+// file is the old one or the new one.
 func WriteFile(path string, data []byte) error {
 	fresh := path + ".new"
 	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator's own folder

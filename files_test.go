@@ -1,4 +1,4 @@
-package durable_test
+package headlessly_test
 
 import (
 	"errors"
@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 func TestAFileIsReplacedWholeAndForItsOwnerOnly(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "state.json")
 	for _, want := range []string{"a longer text", "short"} {
-		if err := durable.WriteFile(path, []byte(want)); err != nil {
+		if err := headlessly.WriteFile(path, []byte(want)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
@@ -31,10 +31,10 @@ func TestAFileIsReplacedWholeAndForItsOwnerOnly(t *testing.T) {
 
 func TestAFolderThatIsMissingIsAnError(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
-	if err := durable.WriteFile(filepath.Join(missing, "state.json"), nil); !errors.Is(err, fs.ErrNotExist) {
+	if err := headlessly.WriteFile(filepath.Join(missing, "state.json"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want that the folder is not there", err)
 	}
-	if err := durable.SyncFolder(missing); !errors.Is(err, fs.ErrNotExist) {
+	if err := headlessly.SyncFolder(missing); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want that the folder is not there", err)
 	}
 }

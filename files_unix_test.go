@@ -1,6 +1,6 @@
 //go:build unix
 
-package durable_test
+package headlessly_test
 
 import (
 	"errors"
@@ -9,14 +9,14 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/headlessly/headlessly/durable"
+	"github.com/headlessly/headlessly"
 )
 
 // TestWhatCannotBeSyncedIsNotRenamed writes into a pipe, which takes every byte
 // and cannot be synced.
 func TestWhatCannotBeSyncedIsNotRenamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
-	if err := durable.WriteFile(path, []byte("old")); err != nil {
+	if err := headlessly.WriteFile(path, []byte("old")); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(path+".new", 0o600); err != nil {
@@ -27,7 +27,7 @@ func TestWhatCannotBeSyncedIsNotRenamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pipe.Close()
-	if err := durable.WriteFile(path, []byte("new")); !errors.Is(err, syscall.EINVAL) {
+	if err := headlessly.WriteFile(path, []byte("new")); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("got %v, want the sync's error", err)
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
