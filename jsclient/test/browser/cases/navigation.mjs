@@ -185,6 +185,8 @@ export const navigation = ({ it, engine, name }) => {
     await t.page.evaluate(`headlessly.flush().then(() => 1)`)
     const other = await engine().page()
     await other.goto(t.site.origin + '/a.html?n=4&utm_source=mail')
+    // The browser hands what one tab stores to the others in its own time.
+    await soonTrue(() => t.page.evaluate(`JSON.stringify(localStorage).includes('mail')`))
     for (const [page, n] of [
       [t.page, 5],
       [other, 6],
