@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -254,20 +255,21 @@ func refused(err error) bool {
 }
 
 // removeUnnamed removes files that were written for a commit that was refused.
-// Those that the table names all the same stay: a proxy before a catalog that
-// sends a commit twice answers with the conflict of the second.
+// Those that a snapshot names all the same stay: a proxy before a catalog that
+// sends a commit twice answers with the conflict of the second, and what landed
+// may have been merged since.
 func (l *Lake) removeUnnamed(ctx context.Context, one *layout, written ...iceberg.DataFile) error {
 	t, err := l.load(ctx, one.name)
 	if err != nil {
 		return err
 	}
-	has, err := filesNamed(ctx, t)
+	named, err := namedFiles(ctx, t)
 	if err != nil {
 		return err
 	}
 	wfs, _, err := warehouse(ctx, t)
 	for _, f := range written {
-		if err == nil && !has[f.FilePath()] {
+		if err == nil && !named[path.Base(f.FilePath())] {
 			err = wfs.Remove(f.FilePath())
 		}
 	}
@@ -280,22 +282,9 @@ func (l *Lake) named(ctx context.Context, one *layout, group []table.FileScanTas
 	if err != nil {
 		return false, err
 	}
-	has, err := filesNamed(ctx, t)
-	if err != nil {
-		return false, err
+	files := make([]iceberg.DataFile, len(group))
+	for i, f := range group {
+		files[i] = f.File
 	}
-	return !slices.ContainsFunc(group, func(f table.FileScanTask) bool { return !has[f.File.FilePath()] }), nil
-}
-
-// filesNamed are the paths of the files of a table's newest state.
-func filesNamed(ctx context.Context, t *table.Table) (map[string]bool, error) {
-	files, err := dataFiles(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	has := map[string]bool{}
-	for _, f := range files {
-		has[f.FilePath()] = true
-	}
-	return has, nil
+	return hasFiles(ctx, t, files)
 }

@@ -149,9 +149,13 @@ func (l *Lake) exchange(ctx context.Context, one *layout, t *table.Table, old, f
 
 // hasFiles says whether the newest state of a table has all of these files.
 func hasFiles(ctx context.Context, t *table.Table, files []iceberg.DataFile) (bool, error) {
-	has, err := filesNamed(ctx, t)
+	all, err := dataFiles(ctx, t)
 	if err != nil {
 		return false, err
+	}
+	has := map[string]bool{}
+	for _, f := range all {
+		has[f.FilePath()] = true
 	}
 	return !slices.ContainsFunc(files, func(f iceberg.DataFile) bool { return !has[f.FilePath()] }), nil
 }
