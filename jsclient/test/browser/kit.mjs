@@ -37,8 +37,10 @@ export const setUpWith = (gateway, engine) => async (test, build) => {
     site.close()
     proxy.close()
   })
+  // In the order in which the page made them: by its own clock. The column timestamp is corrected by how
+  // long each request took, so two of one millisecond that went in different requests may change places in it.
   const rows = (columns, also = '') =>
-    `select ${columns} from events where url like '${site.origin}/%' ${also} order by timestamp, message_id`
+    `select ${columns} from events where url like '${site.origin}/%' ${also} order by original_ts, message_id`
   return {
     proxy,
     site,
