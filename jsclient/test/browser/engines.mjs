@@ -3,14 +3,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import puppeteer from 'puppeteer-core'
 import { flags } from '../../e2e/browser.mjs'
-import { sleep } from './gateway.mjs'
+import { freePort, sleep } from './gateway.mjs'
 
 /** Chromium over CDP and Firefox over WebDriver BiDi, both through puppeteer. */
 const startPuppeteer = async (name, options) => {
-  const browser = await puppeteer.launch({ headless: true, ...options })
+  const browser = await puppeteer.launch({ headless: true, timeout: 120_000, ...options })
   return {
     name,
     async page() {
@@ -49,14 +48,6 @@ const miniBrowser = () => {
   throw new Error('no MiniBrowser: apt-get install webkit2gtk-driver')
 }
 
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
-
 const startWebKit = async () => {
   const port = await freePort()
   // The X server chooses a free display and says which.
@@ -88,7 +79,7 @@ const startWebKit = async () => {
     return value
   }
   let session
-  for (let i = 0; !session; i++) {
+  for (const end = Date.now() + 60_000; !session; ) {
     await sleep(300)
     try {
       const { sessionId } = await call('POST', '/session', {
@@ -98,7 +89,7 @@ const startWebKit = async () => {
       })
       session = '/session/' + sessionId
     } catch (error) {
-      if (i > 20) throw error
+      if (Date.now() > end) throw error
     }
   }
   // The first window stays: the session ends with the last one, and new ones are opened from it.

@@ -11,12 +11,17 @@ import { gunzipSync } from 'node:zlib'
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-const freePort = async () => {
-  const server = createServer()
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return port
+/** A free port below those that the system deals out: nobody is given it before a child listens there. */
+export const freePort = async () => {
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 15_000)
+    const free = await new Promise((resolve) => {
+      const server = createServer()
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (free) return port
+  }
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -36,13 +41,13 @@ export const startGateway = async () => {
   let printed = ''
   child.stdout.on('data', (text) => (printed += text))
   child.stderr.on('data', (text) => (printed += text))
-  for (let i = 0; ; i++) {
+  for (const end = Date.now() + 60_000; ; ) {
     const ready = await fetch('http://127.0.0.1:' + port + '/readyz').then(
       (response) => response.ok,
       () => false,
     )
     if (ready) break
-    if (i > 100) throw new Error('the gateway does not get ready: ' + printed)
+    if (Date.now() > end) throw new Error('the gateway does not get ready: ' + printed)
     await sleep(100)
   }
   const secret = /hly_sk_\w+/.exec(readFileSync(join(data, 'credentials.json'), 'utf8'))[0]
@@ -60,7 +65,7 @@ export const startGateway = async () => {
     port,
     sql,
     /** Asks until the rows are as wanted; returns them as they are then, or at the end of the wait. */
-    async until(query, wanted, ms = 40000) {
+    async until(query, wanted, ms = 90_000) {
       const end = Date.now() + ms
       // Each question costs the gateway a process: ask less often the longer it takes.
       for (let pause = 300; ; pause = Math.min(pause * 1.5, 2000)) {

@@ -11,11 +11,8 @@ export const names = (rows) =>
 
 /** Waits until the page says yes; how long that may take depends on the machine. */
 export const soonTrue = async (ask) => {
-  for (let i = 0; i < 100; i++) {
-    if (await ask()) return
-    await sleep(100)
-  }
-  throw new Error('not within ten seconds: ' + ask)
+  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(100)) if (await ask()) return
+  throw new Error('not within a minute: ' + ask)
 }
 
 export const sameOnce = (rows) =>

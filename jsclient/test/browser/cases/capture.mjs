@@ -45,7 +45,8 @@ export const capture = ({ it, name }) => {
     await t.page.goto(t.site.origin + '/a.html?next')
     const rows = await t.until(
       "event, json_extract_string(properties, '$.selector') as sel, json_extract_string(properties, '$.text') as txt, properties",
-      (rows) => names(rows).includes('form_abandon'),
+      (rows) =>
+        ['form_abandon', 'rage_click', 'copy', 'form_submit'].every((event) => names(rows).includes(event)),
       "and type in ('click', 'form')",
     )
     const find = (event, selector) =>
@@ -119,7 +120,11 @@ export const capture = ({ it, name }) => {
           }
           observe(options) {
             const held = options.type === 'largest-contentful-paint'
-            new Real((list) => { held ? this.records.push(...list.getEntries()) : this.tell(list) }).observe(options)
+            new Real((list) => {
+              if (!held) return this.tell(list)
+              this.records.push(...list.getEntries())
+              window.painted = true
+            }).observe(options)
           }
           takeRecords() { return this.records.splice(0) }
         }
@@ -127,7 +132,7 @@ export const capture = ({ it, name }) => {
       const t = await setUp(({ script }) => ({ '/a.html': html(late + script(), '<h1>large</h1>') }))
       await t.page.goto(t.site.origin + '/a.html')
       await t.page.paint()
-      await sleep(1000)
+      await soonTrue(() => t.page.evaluate('window.painted'))
       await t.page.goto('about:blank')
       const rows = await t.until('vital_value', (rows) => rows.length, "and vital_name = 'LCP'")
       assert.ok(rows[0]?.vital_value > 0)

@@ -28,8 +28,12 @@ export const navigation = ({ it, engine, name }) => {
     }))
     await t.page.goto(t.site.origin + '/a.html')
     await sleep(1500)
+    // A page with a request under way is not kept.
+    await soonTrue(() => t.proxy.posts.length && t.proxy.posts.every(({ status }) => status))
     await t.page.click('#next')
-    await sleep(1500)
+    // Also the other page's view has been told.
+    await soonTrue(() => t.proxy.posts.some(({ body }) => body.includes('"path":"/b.html"')))
+    await sleep(500)
     await t.page.back()
     const restored = () =>
       t.page.evaluate('document.title').then(
@@ -269,7 +273,7 @@ export const navigation = ({ it, engine, name }) => {
       '/b.html': html('', 'b'),
     }))
     await t.page.goto(t.site.origin + '/a.html')
-    await sleep(1300)
+    await sleep(2500)
     await t.page.evaluate(`(scrollTo(0, 1e6), 1)`)
     await sleep(200)
     await t.page.goto(t.site.origin + '/b.html')
@@ -289,6 +293,7 @@ export const navigation = ({ it, engine, name }) => {
     it(`a page that is rendered ahead counts when somebody sees it${lite && ', in the page-view build too'}`, async (setUp) => {
       const ahead = `/b${lite}.html`
       const rules = JSON.stringify({ prerender: [{ urls: [ahead], eagerness: 'immediate' }] })
+      let ran = 0
       const t = await setUp(({ script }) => ({
         '/a.html': html(
           script('data-auto="pageviews"') + `<script type="speculationrules">${rules}</script>`,
@@ -296,10 +301,14 @@ export const navigation = ({ it, engine, name }) => {
         ),
         [ahead]: html(
           script('data-auto="pageviews"', lite && '?auto=pageviews') +
-            `<script>headlessly.track('Ahead')</script>`,
+            `<script>headlessly.track('Ahead'); fetch('/ran')</script>`,
         ),
+        get '/ran'() {
+          return String(++ran)
+        },
       }))
       await t.page.goto(t.site.origin + '/a.html')
+      await soonTrue(() => ran)
       await sleep(1500)
       const before = await t.until('path', (rows) => rows.length, "and event in ('page', 'Ahead')")
       assert.deepEqual(
