@@ -144,7 +144,7 @@ func start(t testing.TB, change ...func(*collector.Config)) *gateway {
 	done := make(chan error, 1)
 	go func() { done <- c.Serve(l) }()
 	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return l.Dial() }, DisableCompression: true}
-	g.client = &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	g.client = &http.Client{Transport: tr, Timeout: 2 * time.Minute}
 	t.Cleanup(func() {
 		tr.CloseIdleConnections()
 		_ = l.Close()

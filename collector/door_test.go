@@ -43,7 +43,7 @@ func TestATenantThatFloodsLeavesRoomForOthers(t *testing.T) {
 		send("acme")
 	}
 	for start := time.Now(); busy.Load() < 3; time.Sleep(time.Millisecond) {
-		if time.Since(start) > 5*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatalf("%d requests were refused, want 3", busy.Load())
 		}
 	}
@@ -98,7 +98,7 @@ func TestLargeBodiesShareBoundedMemory(t *testing.T) {
 		if res, r := g.post(t, "/e?t=acme", large); res.StatusCode == 503 && r.Error == "overloaded" && res.Header.Get("Retry-After") != "" {
 			break
 		}
-		if time.Since(start) > 5*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatal("a second large body is taken although the memory is used up")
 		}
 	}
@@ -110,7 +110,7 @@ func TestLargeBodiesShareBoundedMemory(t *testing.T) {
 		if res, _ := g.post(t, "/e?t=acme", large[:20<<10]); res.StatusCode == 400 { // cut JSON: it was read whole
 			break
 		}
-		if time.Since(start) > 5*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatal("the memory of a client that is gone stays reserved")
 		}
 	}
@@ -257,7 +257,7 @@ func TestAQuietTenantPassesAFloodOnItsWayToTheLog(t *testing.T) {
 	reach := func(what string, waiting int, came []string) {
 		t.Helper()
 		for start := time.Now(); g.c.Queued() != waiting || !slices.Equal(l.tenants(), came); time.Sleep(time.Millisecond) {
-			if time.Since(start) > 8*time.Second {
+			if time.Since(start) > time.Minute {
 				t.Fatalf("%s: %d requests wait and %v are with the log, want %d and %v", what, g.c.Queued(), l.tenants(), waiting, came)
 			}
 		}

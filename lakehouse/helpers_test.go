@@ -60,7 +60,7 @@ func startWriter(t testing.TB, lake *lakehouse.Lake, log headlessly.LogReader, o
 
 func flush(t testing.TB, w *lakehouse.Writer) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds a wait for something that comes by itself.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // sse opens a stream and gives a function that reads the next event's id and
 // type.

@@ -180,7 +180,7 @@ func TestAPersonIsForgottenEverywhere(t *testing.T) {
 		map[string]any{"event": "Visited", "userId": "another-user", "anonymousId": "visitor-78"},
 	)
 	status, raw := r.call(t, http.MethodPost, "forget", map[string]any{"userId": canary})
-	for range 100 {
+	for range 600 {
 		if status == http.StatusOK {
 			break
 		}

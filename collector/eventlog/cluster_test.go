@@ -226,7 +226,7 @@ func (c *cluster) settled(t testing.TB) bool {
 			return false
 		}
 		for _, name := range []string{"events", "cursors", "parked"} {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			s, err := js.Stream(ctx, name)
 			cancel()
 			if err != nil {

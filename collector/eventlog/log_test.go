@@ -26,7 +26,7 @@ func open(t testing.TB, cfg eventlog.Config) *eventlog.Log {
 
 func closeLog(t testing.TB, l *eventlog.Log) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := l.Close(ctx); err != nil && !errors.Is(err, headlessly.ErrLogFailed) {
 		t.Errorf("close: %v", err)
@@ -72,7 +72,7 @@ func readAll(t testing.TB, l *eventlog.Log, from uint64) got {
 
 func readTo(t testing.TB, l *eventlog.Log, from, last uint64) got {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	g := got{records: map[int64]string{}}
 	if last < from {

@@ -54,7 +54,7 @@ func runNode() int {
 		return 2
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		return 2
 	}
 	fmt.Println(s.Addr().String(), s.ClusterAddr().String())

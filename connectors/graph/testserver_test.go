@@ -38,7 +38,7 @@ func (n *natsServer) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	go srv.Start()
-	if !srv.ReadyForConnections(30 * time.Second) {
+	if !srv.ReadyForConnections(time.Minute) {
 		t.Fatal("server did not start")
 	}
 	n.srv = srv

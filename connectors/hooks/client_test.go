@@ -55,10 +55,17 @@ type gateway struct {
 	url   string
 }
 
+// serve looks after its clients seldom: a test's client answers only while the
+// test reads.
 func serve(t testing.TB, store *graph.Store) *gateway {
 	t.Helper()
+	return serveLooking(t, store, time.Minute)
+}
+
+func serveLooking(t testing.TB, store *graph.Store, every time.Duration) *gateway {
+	t.Helper()
 	g := &gateway{store: store, keys: &keys{gone: map[string]bool{}}}
-	g.hooks = hooks.New(hooks.Config{Store: store, Authenticate: g.keys.authenticate, PingEvery: 500 * time.Millisecond, HelloWithin: 5 * time.Second})
+	g.hooks = hooks.New(hooks.Config{Store: store, Authenticate: g.keys.authenticate, PingEvery: every, HelloWithin: time.Minute})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tenant, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/~"), "/hooks")
 		if rest = strings.TrimPrefix(rest, "/"); rest == "ws" {
@@ -104,7 +111,7 @@ type client struct {
 
 func dial(t testing.TB, g *gateway, tenant string, header http.Header) (*client, *http.Response, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	ws, res, err := websocket.Dial(ctx, g.url+"/~"+tenant+"/hooks/ws", &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
@@ -135,7 +142,7 @@ func (c *client) send(v any) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := c.ws.Write(ctx, websocket.MessageText, raw); err != nil {
 		c.t.Errorf("send %s: %v", raw, err)

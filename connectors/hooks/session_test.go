@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -125,7 +126,7 @@ func TestARegistrationAtFaultIsRefusedAndTheConnectionGoesOn(t *testing.T) {
 }
 
 func TestARevokedKeyAReplacedClientAndAShutdownEndTheConnection(t *testing.T) {
-	g := start(t)
+	g := serveLooking(t, graphtest.Start(t).Open(t, quick), 3*time.Second)
 	old := connect(t, g, "same")
 	old.register(fields{"id": "r", "hook": "Deal.created", "name": "crm"})
 	done := make(chan websocket.StatusCode, 1)
@@ -149,12 +150,13 @@ func TestARevokedKeyAReplacedClientAndAShutdownEndTheConnection(t *testing.T) {
 	if m := other.next(); m.Type != "welcome" {
 		t.Errorf("got %+v", m)
 	}
+	go func() { done <- other.closed() }() // it answers meanwhile
 	g.keys.revoke("hly_sk_acme")
 	if code := c.closed(); code != 4401 {
 		t.Errorf("revoked: closed with %d", code)
 	}
 	go g.hooks.Close()
-	if code := other.closed(); code != websocket.StatusGoingAway {
+	if code := <-done; code != websocket.StatusGoingAway {
 		t.Errorf("shutdown: closed with %d", code)
 	}
 }

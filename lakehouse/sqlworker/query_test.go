@@ -40,7 +40,7 @@ func lakeOf(t testing.TB, change ...func(*lakehouse.Config)) (*lakehouse.Lake, *
 
 func flush(t testing.TB, w *lakehouse.Writer) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func workers(t testing.TB) (pids []int) {
 // waiting is the one worker that waits for a query.
 func waiting(t testing.TB, others []int) int {
 	t.Helper()
-	for range 500 {
+	for range 3000 {
 		now := slices.DeleteFunc(workers(t), func(pid int) bool { return slices.Contains(others, pid) })
 		if len(now) == 1 {
 			return now[0]

@@ -29,7 +29,7 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	go srv.Start()
-	if !srv.ReadyForConnections(30 * time.Second) {
+	if !srv.ReadyForConnections(time.Minute) {
 		t.Fatal("the JetStream server did not start")
 	}
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
