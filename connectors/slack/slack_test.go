@@ -157,7 +157,7 @@ func TestAFloodKeepsToSlacksRateAndGathers(t *testing.T) {
 		return err == nil && c.Delivered == 45
 	}
 	for !done() { // time moves while nothing is under way
-		n, patience := len(r.slack.Posted()), time.Now().Add(100*time.Millisecond)
+		n, patience := len(r.slack.Posted()), time.Now().Add(10*time.Second)
 		r.clock.Forward(1200 * time.Millisecond)
 		for len(r.slack.Posted()) == n && !done() && time.Now().Before(patience) {
 			time.Sleep(time.Millisecond)
