@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -15,6 +16,7 @@ import (
 	"github.com/apache/iceberg-go"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
 )
 
 // Forgotten says what [Lake.Forget] took out of one table.
@@ -32,6 +34,10 @@ type Forgotten struct {
 	Unswept int `json:"unswept,omitempty"`
 }
 
+// forgetKey is in the summary of a deletion's snapshot, and tells that it landed
+// where the catalog's answer does not.
+const forgetKey = "headlessly.forget"
+
 // forgetTries is how often a table is gone through anew because another writer
 // changed the same files.
 const forgetTries = 10
@@ -40,8 +46,8 @@ const forgetTries = 10
 // written anew without them, and the old files are removed with all snapshots
 // that name them, so that neither time travel nor the disk has the rows. It
 // covers what is committed: [Writer.Flush] first. It may be run again after a
-// failure, with the same person. Events go last, since they are what the rest is
-// found by.
+// failure, with the same person; what it did before is told beside the error.
+// Events go last, since they are what the rest is found by.
 func (l *Lake) Forget(ctx context.Context, p Person, progress func(done, known int)) ([]Forgotten, error) {
 	l.rewriting.Lock() // not beside a compaction of the same files
 	defer l.rewriting.Unlock()
@@ -53,10 +59,10 @@ func (l *Lake) Forget(ctx context.Context, p Person, progress func(done, known i
 	for i := range l.layouts {
 		one := l.layouts[len(l.layouts)-1-i] // events are first of all
 		r, err := l.forgetIn(ctx, one, &p, messages, progress)
+		out = append(out, r)
 		if err != nil {
 			return out, fmt.Errorf("forget in %s: %w", one.name, err)
 		}
-		out = append(out, r)
 	}
 	return out, l.trimCache(ctx) // also of files that a compaction has replaced before
 }
@@ -156,7 +162,11 @@ func (l *Lake) forgetIn(ctx context.Context, one *layout, p *Person, messages ma
 		}
 		report.Rows, report.Files, report.Rewritten = 0, len(files), 0
 		if len(files) > 0 {
-			err = l.replaceWithout(ctx, one, t, p, messages, files, &report)
+			mark := uuid.NewString()
+			err = l.replaceWithout(ctx, one, t, p, messages, files, mark, &report)
+			if err != nil && l.landed(ctx, one, mark) {
+				err = nil // its answer was lost, or told of the second of two
+			}
 			if refused(err) && try < forgetTries {
 				if err := pause(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
 					return report, err
@@ -164,7 +174,7 @@ func (l *Lake) forgetIn(ctx context.Context, one *layout, p *Person, messages ma
 				continue
 			}
 			if err != nil {
-				return report, err
+				return Forgotten{Table: one.name}, err // nothing is known to be gone
 			}
 		}
 		// Also where nothing was found: an earlier run may have died just here.
@@ -184,9 +194,17 @@ func (l *Lake) forgetIn(ctx context.Context, one *layout, p *Person, messages ma
 	}
 }
 
+// landed says whether a table has a snapshot with a deletion's mark.
+func (l *Lake) landed(ctx context.Context, one *layout, mark string) bool {
+	t, err := l.load(ctx, one.name)
+	return err == nil && slices.ContainsFunc(t.Metadata().Snapshots(), func(s table.Snapshot) bool {
+		return s.Summary != nil && s.Summary.Properties[forgetKey] == mark
+	})
+}
+
 // replaceWithout writes the files anew without the person's rows and commits
-// the exchange as one change.
-func (l *Lake) replaceWithout(ctx context.Context, one *layout, t *table.Table, p *Person, messages map[string]bool, files []holder, report *Forgotten) error {
+// the exchange as one change, whose snapshot bears the mark.
+func (l *Lake) replaceWithout(ctx context.Context, one *layout, t *table.Table, p *Person, messages map[string]bool, files []holder, mark string, report *Forgotten) error {
 	var old, fresh []iceberg.DataFile
 	for _, h := range files {
 		old = append(old, h.task.File)
@@ -205,7 +223,7 @@ func (l *Lake) replaceWithout(ctx context.Context, one *layout, t *table.Table, 
 		if err := beginEra(t, txn); err != nil { // for who has read the rows before and not committed them
 			return err
 		}
-		return txn.ReplaceDataFilesWithDataFiles(ctx, old, fresh, iceberg.Properties{"headlessly.operation": "forget"}, table.WithoutAutoNameMapping())
+		return txn.ReplaceDataFilesWithDataFiles(ctx, old, fresh, iceberg.Properties{"headlessly.operation": "forget", forgetKey: mark}, table.WithoutAutoNameMapping())
 	})
 }
 

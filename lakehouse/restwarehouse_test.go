@@ -166,3 +166,41 @@ func TestNoRowIsLostWhateverTheCatalogAnswersToAnExchange(t *testing.T) {
 		}
 	}
 }
+
+// TestADeletionCountsWhatItDeletedWhateverTheCatalogAnswers: the rows that a
+// receipt tells of are those that are gone, also where the catalog has made the
+// change and said otherwise.
+func TestADeletionCountsWhatItDeletedWhateverTheCatalogAnswers(t *testing.T) {
+	person := lakehouse.Person{Tenant: "acme", Users: []string{canary}}
+	for _, fault := range []laketest.Fault{laketest.Conflict, laketest.ConflictAfter, laketest.FailAfter} {
+		for others, rows := range map[string]int{"beside rows of others": 10, "alone in its file": 0} {
+			t.Run(fault.String()+", "+others, func(t *testing.T) {
+				lake, standin := restLake(t)
+				log := laketest.NewLog()
+				w, stop := startWriter(t, lake, log)
+				for n := range 3 {
+					log.Append(append(laketest.Records("acme", n*10, n*10+rows), of(5000+n, canary, "visitor"))...)
+					flush(t, w)
+				}
+				stop()
+				standin.Fail(fault)
+				report, err := lake.Forget(t.Context(), person, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := standin.Left(); n != 0 {
+					t.Errorf("%d faults did not happen", n)
+				}
+				for _, r := range report {
+					if r.Table == lakehouse.TableEvents && (r.Rows != 3 || r.Files != 3 || r.Rewritten != int64(3*rows)) {
+						t.Errorf("got %+v, want 3 rows of 3 files, and %d rewritten", r, 3*rows)
+					}
+				}
+				if left, err := lake.Remaining(t.Context(), person); err != nil || len(left) != 0 {
+					t.Errorf("left: %v, %v", left, err)
+				}
+				wantSound(t, lake)
+			})
+		}
+	}
+}
