@@ -124,24 +124,10 @@ func (f *forgets) finish(ctx context.Context, p *store.Forget) (json.RawMessage,
 		return nil, err
 	}
 	r.Users, r.Visitors = len(p.Users), len(p.Visitors)
-	person := lakehouse.Person{Tenant: p.Tenant, Users: p.Users, Visitors: p.Visitors}
-	if err := f.g.known.Flush(ctx); err != nil { // a reader of the log, too
+	if err := f.erase(ctx, p, &r); err != nil {
 		return nil, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, forgetReaders)
-	defer cancel()
 	var err error
-	if r.Log, err = f.g.log.Erase(waiting, person.Traced); err != nil {
-		return nil, err
-	}
-	if r.Parked, err = f.g.log.EraseParked(ctx, p.Tenant, func(it headlessly.ParkedItem) bool {
-		return person.Traced(headlessly.Record{Kind: headlessly.RecordEvent, Data: it.Event})
-	}); err != nil {
-		return nil, err
-	}
-	if err := f.tables(ctx, person, &r); err != nil {
-		return nil, err
-	}
 	if r.Destination, err = f.destinations(ctx, p); err != nil {
 		return nil, err
 	}
@@ -165,6 +151,48 @@ func (f *forgets) finish(ctx context.Context, p *store.Forget) (json.RawMessage,
 		return nil, err
 	}
 	return signed, f.g.store.FinishForget(ctx, p, signed)
+}
+
+// erase takes the person out of the log, the parked items and the tables.
+func (f *forgets) erase(ctx context.Context, p *store.Forget, r *forgetReceipt) error {
+	done, err := forgottenBefore(p)
+	if err != nil {
+		return err
+	}
+	person := lakehouse.Person{Tenant: p.Tenant, Users: p.Users, Visitors: p.Visitors}
+	if err := f.g.known.Flush(ctx); err != nil { // a reader of the log, too
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, forgetReaders)
+	defer cancel()
+	erased, err := f.g.log.Erase(waiting, person.Traced)
+	if err != nil {
+		return err
+	}
+	addErased(&done.Log, erased)
+	if err := f.note(ctx, p, done); err != nil {
+		return err
+	}
+	erased, err = f.g.log.EraseParked(ctx, p.Tenant, func(it headlessly.ParkedItem) bool {
+		return person.Traced(headlessly.Record{Kind: headlessly.RecordEvent, Data: it.Event})
+	})
+	if err != nil {
+		return err
+	}
+	addErased(&done.Parked, erased)
+	if err := f.note(ctx, p, done); err != nil {
+		return err
+	}
+	if err := f.tables(ctx, p, person, done, r); err != nil {
+		return err
+	}
+	r.Log, r.Parked = done.Log, done.Parked
+	for _, name := range lakehouse.Tables() {
+		if t := done.Tables[name]; t != nil {
+			r.Tables = append(r.Tables, *t)
+		}
+	}
+	return nil
 }
 
 // identify finds every id of the person, here and at the destinations, and
@@ -210,50 +238,36 @@ func (f *forgets) identify(ctx context.Context, p *store.Forget) error {
 	return f.g.store.WidenForget(ctx, p)
 }
 
-// flush waits until the tables hold what the log holds.
+// flush waits until the tables hold what the log and the graph hold.
 func (f *forgets) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, forgetFlush)
 	defer cancel()
-	return f.g.writer.Flush(ctx)
+	if err := f.g.writer.Flush(ctx); err != nil {
+		return err
+	}
+	return f.g.entityWriter.Flush(ctx)
 }
 
 // tables deletes the person's rows until a search finds none: an event that
 // was being taken when the deletion began may come later.
-func (f *forgets) tables(ctx context.Context, person lakehouse.Person, r *forgetReceipt) error {
-	sums := map[string]*lakehouse.Forgotten{}
+func (f *forgets) tables(ctx context.Context, p *store.Forget, person lakehouse.Person, done *forgotten, r *forgetReceipt) error {
 	for range forgetRounds {
 		if err := f.flush(ctx); err != nil {
 			return err
 		}
 		tables, err := f.g.lake.Forget(ctx, person, nil)
-		if err != nil {
+		done.add(tables)
+		if err := errors.Join(err, f.note(ctx, p, done)); err != nil {
 			return err
-		}
-		for _, t := range tables {
-			s := sums[t.Table]
-			if s == nil {
-				s = &lakehouse.Forgotten{Table: t.Table}
-				sums[t.Table] = s
-			}
-			s.Rows, s.Files, s.Rewritten, s.Snapshots, s.Snapshot = s.Rows+t.Rows, s.Files+t.Files, s.Rewritten+t.Rewritten, s.Snapshots+t.Snapshots, t.Snapshot
-			s.Strays, s.Unswept = s.Strays+t.Strays, t.Unswept
 		}
 		if r.Remaining, err = f.g.lake.Remaining(ctx, person); err != nil {
 			return err
 		}
 		if len(r.Remaining) == 0 {
-			break
+			return nil
 		}
 	}
-	if len(r.Remaining) > 0 {
-		return fmt.Errorf("rows of the person are still there: %v", r.Remaining)
-	}
-	for _, name := range lakehouse.Tables() {
-		if sums[name] != nil {
-			r.Tables = append(r.Tables, *sums[name])
-		}
-	}
-	return nil
+	return fmt.Errorf("rows of the person are still there: %v", r.Remaining)
 }
 
 // destinations asks every connected destination to delete the person.

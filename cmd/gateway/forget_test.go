@@ -24,6 +24,7 @@ import (
 	"github.com/headlessly/headlessly"
 	"github.com/headlessly/headlessly/cmd/config"
 	"github.com/headlessly/headlessly/cmd/gateway"
+	"github.com/headlessly/headlessly/lakehouse"
 )
 
 const canary = "canary-person-7"
@@ -193,10 +194,15 @@ func TestAPersonIsForgottenEverywhere(t *testing.T) {
 	}
 	var signed struct {
 		Receipt struct {
-			ID           string
-			Users        int
-			Visitors     int
-			Remaining    map[string]int64
+			ID        string
+			Users     int
+			Visitors  int
+			Remaining map[string]int64
+			Log       struct{ Records int }
+			Tables    []struct {
+				Table string
+				Rows  int
+			}
 			Destinations []struct {
 				Destination, Status string
 				IDs                 int
@@ -208,6 +214,13 @@ func TestAPersonIsForgottenEverywhere(t *testing.T) {
 	}
 	if c := signed.Receipt; c.Users != 1 || c.Visitors != 1 || len(c.Remaining) != 0 || len(c.Destinations) != 2 {
 		t.Errorf("receipt: %s", raw)
+	}
+	rows := map[string]int{} // deleted by the first try, which a destination kept from its end
+	for _, table := range signed.Receipt.Tables {
+		rows[table.Table] = table.Rows
+	}
+	if rows[lakehouse.TableEvents] != 2 || signed.Receipt.Log.Records != 2 {
+		t.Errorf("the receipt tells of %d events in the tables and %d records in the log, want 2 and 2: %s", rows[lakehouse.TableEvents], signed.Receipt.Log.Records, raw)
 	}
 	if bytes.Contains(raw, []byte(canary)) {
 		t.Errorf("the receipt names the person: %s", raw)
@@ -297,5 +310,38 @@ func TestADeletionSaysWhatIsWrongWithIt(t *testing.T) {
 		if status, out := r.call(t, c.method, c.path, c.body); status != c.status || !strings.Contains(string(out), c.want) {
 			t.Errorf("%s: got %d %s, want %d %s", name, status, out, c.status, c.want)
 		}
+	}
+}
+
+// TestEntityEventsAreForgottenBeforeTheirCommit: what the graph has told and the
+// tables do not have yet would come into them after the receipt.
+func TestEntityEventsAreForgottenBeforeTheirCommit(t *testing.T) {
+	cfg := config.Default()
+	cfg.Data, cfg.Listen, cfg.Control, cfg.Log.Reserve = filepath.Join(t.TempDir(), "data"), freeAddr(t), freeAddr(t), 0
+	cfg.Lakehouse.CommitInterval = time.Hour
+	r := run(t, cfg)
+	if status, out := r.call(t, http.MethodPost, "Deal", map[string]any{"name": canary, "value": 0}); status != http.StatusCreated {
+		t.Fatalf("got %d %s", status, out)
+	}
+	status, out := r.call(t, http.MethodPost, "forget", map[string]any{"userId": canary})
+	var signed struct {
+		Receipt struct {
+			Tables []struct {
+				Table string
+				Rows  int
+			}
+			Notes []string
+		}
+	}
+	if err := json.Unmarshal(out, &signed); err != nil || status != http.StatusOK {
+		t.Fatalf("got %d %s, %v", status, out, err)
+	}
+	for _, table := range signed.Receipt.Tables {
+		if table.Table == lakehouse.TableEntityEvents && table.Rows != 1 {
+			t.Errorf("%d entity events were deleted, want 1: %s", table.Rows, out)
+		}
+	}
+	if len(signed.Receipt.Notes) != 1 {
+		t.Errorf("notes: got %q, want that the graph keeps the entity", signed.Receipt.Notes)
 	}
 }

@@ -28,6 +28,9 @@ type Forget struct {
 	Visitors []string
 	// Elsewhere are the ids by which each destination knows the person.
 	Elsewhere map[string][]string
+	// Done is what was deleted so far, in the words of whoever deletes: a try that
+	// finishes answers for those before it.
+	Done json.RawMessage `json:",omitempty"`
 }
 
 // idKind tells the two sorts of id apart.
@@ -148,7 +151,8 @@ func (s *Store) BeginForget(ctx context.Context, f *Forget) error {
 	return s.saveForget(ctx, f, `insert into forgets (sealed, id, tenant, at) values (?, ?, ?, ?)`)
 }
 
-// WidenForget adds ids that were found since to a deletion that is under way.
+// WidenForget notes what was found and done since of a deletion that is under
+// way.
 func (s *Store) WidenForget(ctx context.Context, f *Forget) error {
 	return s.saveForget(ctx, f, `update forgets set sealed = ? where id = ? and tenant = ? and at = ? and receipt = ''`)
 }
