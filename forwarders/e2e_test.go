@@ -18,7 +18,7 @@ import (
 // eventually waits until ok, and fails when that takes far too long.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for range 3000 {
+	for range 12_000 {
 		if ok() {
 			return
 		}

@@ -2,6 +2,7 @@ package forwarders_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,21 @@ func numbers(t testing.TB, s *sinks.Sinks, kind string) map[int]int {
 	return out
 }
 
+// freeAddr is an address that nobody listens on. It is below the ports that the
+// system deals out, so that nobody else is given it meanwhile.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		addr := "127.0.0.1:" + strconv.Itoa(15_000+rand.IntN(15_000)) //nolint:gosec // no secret
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // patiently waits for as long as a busy machine needs.
 func patiently(t testing.TB, what string, done func() bool) {
 	t.Helper()
@@ -58,12 +74,7 @@ func TestThreeSickBesideAHealthyOne(t *testing.T) {
 	s := sinks.New(sinks.Config{Keep: 100_000, NoV1: true})
 	server := httptest.NewServer(s)
 	defer server.Close()
-	dead, err := net.Listen("tcp", "127.0.0.1:0") // nobody answers there until the recovery
-	if err != nil {
-		t.Fatal(err)
-	}
-	deadAddr := dead.Addr().String()
-	_ = dead.Close()
+	deadAddr := freeAddr(t) // nobody answers there until the recovery
 	s.Fail(sinks.Fault{Kind: sinks.Sentry, Status: 429, Header: map[string]string{"Retry-After": "1"}})
 	s.Fail(sinks.Fault{Kind: sinks.Hook, Status: 503, Drip: 50 * time.Millisecond})
 

@@ -40,7 +40,7 @@ func natsCluster(t testing.TB) (urls string) {
 		}
 		go srv.Start()
 		t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-		if !srv.ReadyForConnections(30 * time.Second) {
+		if !srv.ReadyForConnections(time.Minute) {
 			t.Fatal("a NATS server did not start")
 		}
 		all = append(all, srv.ClientURL())

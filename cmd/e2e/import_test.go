@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headlessly/headlessly/forwarders/sinks"
 )
@@ -60,7 +61,7 @@ func TestAnImportKilledInTheMiddleStoresEachRowOnce(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "something is settled", func() bool { return settled() > 0 })
+	soon(t, "something is settled", func() bool { return settled() > 0 })
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	before := settled()
@@ -75,7 +76,7 @@ func TestAnImportKilledInTheMiddleStoresEachRowOnce(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "more is settled", func() bool { return settled() > before })
+	soon(t, "more is settled", func() bool { return settled() > before })
 	g.kill(t)
 	g.start(t)
 	if err := cmd.Wait(); err != nil {
@@ -102,6 +103,16 @@ func TestAnImportKilledInTheMiddleStoresEachRowOnce(t *testing.T) {
 	}
 	if sent := standins.Events(sinks.PostHog); len(sent) != 0 {
 		t.Errorf("%d events went to a destination, want none without --forward", len(sent))
+	}
+}
+
+// soon waits for what is over soon after it has come about.
+func soon(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for start := time.Now(); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatalf("waited in vain until %s", what)
+		}
 	}
 }
 

@@ -212,6 +212,10 @@ func (r *resident) arrive(t *testing.T, g *gateway) {
 		a, err := g.do(t.Context(), r.key, "GET", r.path("/Event"), "")
 		return err == nil && strings.Contains(a.raw, "in-"+r.canary)
 	})
+	wait(t, "an attempt at the destination is a row", func() bool {
+		a, err := g.do(t.Context(), r.key, "GET", r.path("/deliveries?limit=1000"), "")
+		return err == nil && strings.Contains(a.raw, r.canary)
+	})
 	for name, s := range r.streams {
 		wait(t, name+" has the canary", func() bool { return s.has(r.canary) })
 	}

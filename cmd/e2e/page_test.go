@@ -431,6 +431,10 @@ console.log('verified', body.event)`)
 
 func (w *world) health(t *testing.T, text string) {
 	t.Helper()
+	wait(t, "the sync that the agent asked for has ended", func() bool {
+		found := w.find(t, "Integration.find", "--provider", "stripe")
+		return len(found) == 1 && found[0]["status"] == "Synced"
+	})
 	out := w.background(t, w.typescript(t, text, hooksStand), "READY")
 	if !strings.Contains(out.String(), "stripe: Synced -- last sync 20") {
 		t.Errorf("status: got %s", out)

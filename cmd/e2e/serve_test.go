@@ -27,6 +27,8 @@ func itoa(n int) string {
 
 func TestTheFirstStartSaysWhatToPasteAndShowsTheSecretOnce(t *testing.T) {
 	g := newGateway(t, "")
+	// What a process has printed is here a moment later.
+	wait(t, "the first start has said all", func() bool { return strings.Contains(g.out.String(), "headlessly sql") })
 	first := g.out.String()
 	for _, want := range []string{`<script src="http://` + g.listen + `/v1" data-tenant="default"></script>`, "hly_pk_", "hly_sk_", "headlessly sql"} {
 		if !strings.Contains(first, want) {
@@ -40,6 +42,7 @@ func TestTheFirstStartSaysWhatToPasteAndShowsTheSecretOnce(t *testing.T) {
 	g.stop(t)
 	g.out = new(output)
 	g.start(t)
+	wait(t, "the second start has said all", func() bool { return strings.Contains(g.out.String(), "headlessly sql") })
 	if second := g.out.String(); strings.Contains(second, "hly_sk_") {
 		t.Errorf("the second start shows the secret key again:\n%s", second)
 	}
@@ -101,9 +104,12 @@ func TestIntegrationConnectSendsWhatComesAfterIt(t *testing.T) {
 	var status struct {
 		Destinations map[string]struct{ Accepted, Delivered int }
 	}
-	if err := json.Unmarshal([]byte(g.run(t, "status")), &status); err != nil {
-		t.Fatal(err)
-	}
+	wait(t, "the status has PostHog's answer too", func() bool {
+		if err := json.Unmarshal([]byte(g.run(t, "status")), &status); err != nil {
+			t.Fatal(err)
+		}
+		return status.Destinations["posthog"].Delivered >= 2
+	})
 	if p := status.Destinations["posthog"]; p.Accepted != 2 || p.Delivered != 2 {
 		t.Errorf("status says %+v, want 2 accepted and delivered", p)
 	}

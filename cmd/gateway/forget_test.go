@@ -8,9 +8,11 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -87,14 +89,20 @@ type running struct {
 	stop func()
 }
 
+// freeAddr is an address that nobody listens on.
+// It is below the ports that the system deals out, so that nobody else is given
+// it until a child listens there, or while one that was killed is away.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 15_000+mathrand.IntN(15_000)) //nolint:gosec // no secret
+		if l, err := net.Listen("tcp", addr); err == nil {                //nolint:noctx // a test
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close() //nolint:errcheck // only its address was wanted
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func run(t testing.TB, cfg config.Config) *running {

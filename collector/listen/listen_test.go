@@ -150,7 +150,7 @@ func echoAddr(t testing.TB, from ...string) string {
 	for _, f := range from {
 		prefixes = append(prefixes, netip.MustParsePrefix(f))
 	}
-	l := listen.Proxied(tcp, prefixes, 100*time.Millisecond)
+	l := listen.Proxied(tcp, prefixes, time.Minute)
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)

@@ -50,14 +50,7 @@ func StartS3(t testing.TB) (endpoint string) {
 	if err := os.MkdirAll(filepath.Join(root, S3Bucket), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "--port", address, "--access", S3Key, "--secret", S3Secret, "--region", S3Region, "posix", root) //nolint:gosec // built above
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
