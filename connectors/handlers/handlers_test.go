@@ -41,7 +41,7 @@ type setting struct {
 func start(t testing.TB) *setting {
 	t.Helper()
 	store := graphtest.Start(t).Open(t, func(c *graph.Config) {
-		c.HookPause, c.HookAttempts, c.LeaseFor = time.Millisecond, 2, time.Second
+		c.HookPause, c.HookAttempts, c.LeaseFor, c.HookDeadline = time.Millisecond, 2, time.Second, 10*time.Second // a handler is a process of its own
 	})
 	box := sandbox.New(sandbox.Default())
 	t.Cleanup(box.Close)
