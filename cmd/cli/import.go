@@ -80,7 +80,7 @@ func importCommand(stdio IO) *cobra.Command {
 	f.BoolVar(&in.again, "again", false, "read a file anew that was imported before")
 	f.BoolVar(&in.unchecked, "no-table-check", false, "do not ask the tables what they have: events that came more than 24 hours ago are not recognised then")
 	f.StringVar(&in.stateDir, "state", "", "folder that keeps where each import stands (default: headlessly/imports in your configuration folder)")
-	f.StringVar(&in.rejected, "rejected", "", "file for rows that can't be taken (default: NAME.rejected.ndjson in this folder)")
+	f.StringVar(&in.rejected, "rejected", "", "file for rows that can't be taken, of all files (default: NAME.rejected.ndjson in this folder)")
 	f.StringVar(&in.events, "events-url", "", "the gateway's public address, where it is not the one that it tells (or HEADLESSLY_EVENTS_URL)")
 	return c
 }
@@ -105,14 +105,16 @@ func (in *imported) run(ctx context.Context, t *target, files []string, stdio IO
 	if err != nil {
 		return err
 	}
+	ends := map[string]int64{} // of the bad rows so far, by file: several may share one
 	for _, file := range files {
 		bar := newProgress(stdio.Err)
 		rejected := in.rejectedFile(file)
 		res, err := imports.Run(ctx, imports.Job{
 			Path: file, Stdin: stdio.In, Options: in.options, Gateway: g, Tenant: t.tenant, Address: t.url,
-			StateDir: in.stateDir, BadRows: rejected, Again: in.again, Progress: bar.show,
+			StateDir: in.stateDir, BadRows: rejected, BadFrom: ends[rejected], Again: in.again, Progress: bar.show,
 		})
 		bar.clear()
+		ends[rejected] = max(ends[rejected], res.BadTo)
 		if res.Before {
 			_, _ = fmt.Fprintf(stdio.Out, "%s: imported before, %d rows (--again reads it anew)\n", file, res.Rows)
 			continue

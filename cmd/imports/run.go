@@ -44,8 +44,10 @@ type Job struct {
 	Tenant, Address string
 	// StateDir keeps where the import stands; "" keeps nothing.
 	StateDir string
-	// BadRows is the file that bad rows are written to.
+	// BadRows is the file that bad rows are written to. An import that begins
+	// anew keeps its first BadFrom bytes: the bad rows of files before this one.
 	BadRows string
+	BadFrom int64
 	// Again begins anew where an earlier import was done.
 	Again bool
 	// Progress is told the share that is done, below 0 where nobody knows.
@@ -59,6 +61,7 @@ type Result struct {
 	Counts
 	Before  bool // an earlier import had done it all
 	Resumed int64
+	BadTo   int64 // where in [Job.BadRows] its bad rows end
 }
 
 // chunk is what has been read and not yet settled.
@@ -75,7 +78,7 @@ type chunk struct {
 // Run imports a file. After an error or the context's end the same call goes on
 // where the last settled chunk ended.
 func Run(ctx context.Context, j Job) (Result, error) {
-	state := State{Tenant: j.Tenant, Gateway: j.Address}
+	state := State{Tenant: j.Tenant, Gateway: j.Address, RejectedBytes: j.BadFrom}
 	keep := j.StateDir != "" && j.Path != "-" && j.Gateway != nil
 	var st store
 	if keep {
@@ -88,7 +91,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 		case err != nil:
 			return Result{}, err
 		case same && earlier.Done && !j.Again:
-			return Result{Counts: earlier.Counts, Before: true}, nil
+			return Result{Counts: earlier.Counts, Before: true, BadTo: earlier.RejectedBytes}, nil
 		case same && !earlier.Done:
 			state = earlier
 		}
@@ -103,7 +106,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	}
 	resumed := state.Rows
 	err = r.run(ctx)
-	return Result{Counts: state.Counts, Resumed: resumed}, errors.Join(err, r.bad.close(), src.Close())
+	return Result{Counts: state.Counts, Resumed: resumed, BadTo: state.RejectedBytes}, errors.Join(err, r.bad.close(), src.Close())
 }
 
 type runner struct {

@@ -202,3 +202,18 @@ func TestALookSendsNothing(t *testing.T) {
 		t.Errorf("got %+v, %v, %d shown, %d faults", res, err, shown, faults)
 	}
 }
+
+func TestBadRowsGoOnInAFileThatWasEmptied(t *testing.T) {
+	dir := t.TempDir()
+	j := imports.Job{Path: big(t, 12_000), Gateway: &door{stored: map[string]bool{}, cut: 2}, StateDir: dir, BadRows: filepath.Join(dir, "bad")}
+	if _, err := imports.Run(t.Context(), j); !errors.Is(err, errCut) {
+		t.Fatalf("got %v, want the cut", err)
+	}
+	if err := os.Remove(j.BadRows); err != nil { // they were looked at and put right
+		t.Fatal(err)
+	}
+	if _, err := imports.Run(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	checkBad(t, j.BadRows, 4) // of the 2,000 rows behind the first chunk
+}

@@ -102,7 +102,8 @@ type badRows struct {
 // maxShown bounds how much of a bad row is kept.
 const maxShown = 64 << 10
 
-// open goes on behind what an earlier, interrupted import had settled.
+// open goes on behind what an earlier, interrupted import had settled, or another
+// file's import had written.
 func (b *badRows) open() error {
 	if b.file != nil {
 		return nil
@@ -111,6 +112,11 @@ func (b *badRows) open() error {
 	if err != nil {
 		return err
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	b.at = min(b.at, info.Size()) // somebody has emptied or moved it
 	if err := f.Truncate(b.at); err != nil {
 		return errors.Join(err, f.Close())
 	}
