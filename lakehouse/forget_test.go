@@ -47,11 +47,6 @@ func peopled(t testing.TB, w *lakehouse.Writer, log *laketest.Log) (events int) 
 	)
 	flush(t, w)
 	log.Append(append(laketest.Records("acme", 40, 60), of(107, canary, "visitor-4"))...)
-	delivery := func(n int) headlessly.Record {
-		return laketest.Encode(headlessly.RecordDelivery, &headlessly.Delivery{
-			ID: uuid.NewSHA1(uuid.NameSpaceURL, fmt.Append(nil, n)).String(), Tenant: "acme", Destination: "posthog", MessageID: laketest.Event("acme", n).MessageID, At: laketest.Noon, Outcome: "delivered",
-		})
-	}
 	log.Append(
 		laketest.RejectedRecord(headlessly.Rejected{Tenant: "acme", ReceivedAt: laketest.Noon, Reason: "x", Raw: []byte(`{"userId":"` + canary + `"`)}),
 		laketest.RejectedRecord(headlessly.Rejected{Tenant: "acme", ReceivedAt: laketest.Noon, Reason: "x", Raw: []byte(`{"userId":"other"`)}),
@@ -65,6 +60,13 @@ func peopled(t testing.TB, w *lakehouse.Writer, log *laketest.Log) (events int) 
 	log.Append(laketest.Record(beta))
 	flush(t, w)
 	return 60 + 8 + 1
+}
+
+// delivery makes the row of an event's delivery.
+func delivery(n int) headlessly.Record {
+	return laketest.Encode(headlessly.RecordDelivery, &headlessly.Delivery{
+		ID: uuid.NewSHA1(uuid.NameSpaceURL, fmt.Append(nil, n)).String(), Tenant: "acme", Destination: "posthog", MessageID: laketest.Event("acme", n).MessageID, At: laketest.Noon, Outcome: "delivered",
+	})
 }
 
 func TestAPersonIsForgottenEverywhere(t *testing.T) {

@@ -1,6 +1,7 @@
 package laketest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type RESTCatalog struct {
 
 	mu     sync.Mutex
 	faults []Fault
+	held   chan struct{} // closed by Release
+	late   sync.WaitGroup
 }
 
 // Fault is how one commit goes wrong.
@@ -34,6 +37,7 @@ const (
 	FailAfter                      // 504, it was done
 	Conflict                       // 409, nothing was done
 	ConflictAfter                  // 409, it was done: somebody in between has sent it twice
+	Late                           // no answer, it is done when [RESTCatalog.Release] is called
 )
 
 // Fail orders faults for the next commits, in order.
@@ -48,6 +52,36 @@ func (c *RESTCatalog) Left() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.faults)
+}
+
+// Forgive takes back the faults that have not happened yet.
+func (c *RESTCatalog) Forgive() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults = nil
+}
+
+// Release does, one after the other, the commits that are late, and returns when
+// they are done.
+func (c *RESTCatalog) Release() {
+	c.mu.Lock()
+	if c.held != nil {
+		close(c.held)
+		c.held = nil
+	}
+	c.mu.Unlock()
+	c.late.Wait()
+}
+
+// wait returns when late commits are done.
+func (c *RESTCatalog) wait() {
+	c.mu.Lock()
+	if c.held == nil {
+		c.held = make(chan struct{})
+	}
+	held := c.held
+	c.mu.Unlock()
+	<-held
 }
 
 func (c *RESTCatalog) nextFault() Fault {
@@ -173,7 +207,14 @@ func (c *RESTCatalog) commit(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, "CommitFailedException", "ordered fault")
 		return
 	}
-	meta, location, err := c.Inner.CommitTable(r.Context(), table.Identifier{r.PathValue("ns"), r.PathValue("table")}, req.Requirements, req.Updates)
+	ctx := r.Context()
+	if fault == Late {
+		c.late.Add(1)
+		defer c.late.Done()
+		ctx = context.WithoutCancel(ctx) // the client may have gone
+		c.wait()
+	}
+	meta, location, err := c.Inner.CommitTable(ctx, table.Identifier{r.PathValue("ns"), r.PathValue("table")}, req.Requirements, req.Updates)
 	switch {
 	case err != nil:
 		failWith(w, err)
@@ -188,5 +229,5 @@ func (c *RESTCatalog) commit(w http.ResponseWriter, r *http.Request) {
 
 // String names the fault.
 func (f Fault) String() string {
-	return fmt.Sprintf("%v", map[Fault]string{FailBefore: "503 before effect", FailAfter: "504 after effect", Conflict: "409", ConflictAfter: "409 after effect"}[f])
+	return fmt.Sprintf("%v", map[Fault]string{FailBefore: "503 before effect", FailAfter: "504 after effect", Conflict: "409", ConflictAfter: "409 after effect", Late: "late"}[f])
 }
