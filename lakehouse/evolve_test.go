@@ -151,6 +151,21 @@ func TestAPromotionThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
+// TestANumberBeyondADoubleIsAConflict: JSON knows 1e999 and a double does not.
+func TestANumberBeyondADoubleIsAConflict(t *testing.T) {
+	lake, log := openLake(t, t.TempDir(), promote(lakehouse.Promotion{Property: "total", Type: "double"})), laketest.NewLog()
+	w, _ := startWriter(t, lake, log)
+	log.Append(withProperties(1, `{"total":1e999}`), withProperties(2, `{"total":-1e400}`), withProperties(3, `{"total":1e308}`))
+	flush(t, w)
+	total := column(t, scan(t, lake, lakehouse.TableEvents), "total")
+	if got := total.NullN(); got != 2 {
+		t.Errorf("got %d nulls in %v, want 2", got, total)
+	}
+	if got := lake.Conflicts()["total"]; got != 2 {
+		t.Errorf("got %d conflicts, want 2", got)
+	}
+}
+
 // TestTwoProcessesPromoteAtOnce opens a lake several times at once: every one
 // must come to the same ids.
 func TestTwoProcessesPromoteAtOnce(t *testing.T) {

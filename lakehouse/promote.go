@@ -2,6 +2,7 @@ package lakehouse
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"time"
@@ -176,7 +177,8 @@ func convert(v *fastjson.Value, typ string) (out promotedValue) {
 		n, err := v.Int64()
 		out.num, out.ok = n, err == nil
 	case typ == "double" && kind == fastjson.TypeNumber:
-		out.real, out.ok = v.GetFloat64(), true
+		out.real = v.GetFloat64()
+		out.ok = !math.IsInf(out.real, 0) // 1e999 would make every sum infinite
 	case typ == "boolean" && (kind == fastjson.TypeTrue || kind == fastjson.TypeFalse):
 		out.flag, out.ok = v.GetBool(), true
 	case typ == "timestamp" && kind == fastjson.TypeString:
