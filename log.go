@@ -63,7 +63,8 @@ type Parked interface {
 	// Park makes items durable before it returns. IDs are assigned.
 	Park(ctx context.Context, items ...ParkedItem) error
 	// List yields items of one tenant and destination ("" for any), oldest
-	// first, as they stand when reached.
+	// first, as they stand when reached. A *DamagedError is yielded in place of
+	// items that cannot be read; those behind them follow.
 	List(ctx context.Context, tenant, destination string) iter.Seq2[ParkedItem, error]
 	// Remove forgets the items with these ids; an id that is gone is no error.
 	Remove(ctx context.Context, ids ...uint64) error
@@ -94,6 +95,20 @@ type ParkedItem struct {
 	LogSeq   int64  // the event's place in the log
 	Event    []byte // binary form of the [Event]
 }
+
+// DamagedError says that Items parked items of Key, at most, cannot be read.
+type DamagedError struct {
+	Key   ParkedKey
+	Items int64
+	Err   error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%d parked items of tenant %s for %s: %v", e.Items, e.Key.Tenant, e.Key.Destination, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *DamagedError) Unwrap() error { return e.Err }
 
 // GapError says that frames From to To (inclusive) are missing from the log
 // although they were never trimmed.

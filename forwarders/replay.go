@@ -35,8 +35,8 @@ type Replayed struct {
 	// Parked is the parked item it is, nil for an event of the log or lake. It
 	// is taken off the disk once delivered.
 	Parked *headlessly.ParkedItem
-	// Missing counts frames that the source should have and does not: Event is
-	// nil then.
+	// Missing counts frames of the log, or parked items, that the source should
+	// have and cannot give: Event is nil then.
 	Missing int64
 }
 
@@ -78,7 +78,8 @@ type ReplayReport struct {
 	Parked    int64 `json:"parked"`  // not taken for now; retried on schedule
 	Unknown   int64 `json:"unknown"` // may have arrived
 	// Missing are frames of the log that were damaged, or trimmed before they
-	// were read: their events may still be in the lake.
+	// were read: their events may still be in the lake. Of dead letters they are
+	// the items that cannot be read.
 	Missing int64 `json:"missing,omitempty"`
 	// Position is the place in the log up to which every event is done: where
 	// a replay that was interrupted can go on.

@@ -3,6 +3,7 @@ package forwarders_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,6 +84,61 @@ func TestReplayOfDeadLetters(t *testing.T) {
 			t.Errorf("with the right key: %+v, %v, %+v", got, err, s)
 		}
 		conserved(t, r, b.parked)
+		stop()
+	})
+}
+
+// What lies behind dead letters that cannot be read is sent, and how many they
+// were is said.
+func TestAReplayGoesOnBehindDamagedDeadLetters(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		err           error
+		read, missing int64
+		fails         bool
+	}{
+		{"a damaged pack of dead ones", &headlessly.DamagedError{Key: headlessly.ParkedKey{Dead: true}, Items: 7}, 29, 7, false},
+		{"a damaged pack of unknown ones", fmt.Errorf("list: %w", &headlessly.DamagedError{Key: headlessly.ParkedKey{Unknown: true}, Items: 7}), 29, 7, false},
+		{"a damaged pack of those that are retried by themselves", &headlessly.DamagedError{Items: 7}, 29, 0, false},
+		{"a store that does not answer", errDown, 4, 0, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var wrongKey atomic.Bool
+				wrongKey.Store(true)
+				b := newBench(t, newFake("a", func(context.Context, forwarders.Item) error {
+					if wrongKey.Load() {
+						return &headlessly.Permanent{Status: 401, Err: errors.New("status 401: no such key")}
+					}
+					return nil
+				}))
+				b.events(30)
+				r, stop := start(t, b.cfg)
+				time.Sleep(time.Minute)
+				wrongKey.Store(false)
+				b.parked.Damage(b.parked.All()[4].ID, row.err)
+				got, err := r.Replay(t.Context(), forwarders.FromParked(t.Context(), b.parked, "acme", "a"), forwarders.Replay{Tenant: "acme", Destination: "a"})
+				if (err != nil) != row.fails || got.Delivered != row.read || got.Missing != row.missing {
+					t.Errorf("got %+v, %v, want %d delivered and %d missing", got, err, row.read, row.missing)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+func TestADeadLetterThatIsNoEventIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, newFake("a", nil))
+		r, stop := start(t, b.cfg)
+		time.Sleep(time.Second)
+		if err := b.parked.Park(t.Context(), headlessly.ParkedItem{Tenant: "acme", Destination: "a", Dead: true, Event: []byte("rubbish")}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Replay(t.Context(), forwarders.FromParked(t.Context(), b.parked, "acme", "a"), forwarders.Replay{Tenant: "acme", Destination: "a"})
+		if err != nil || got.Read != 0 || got.Missing != 1 {
+			t.Errorf("got %+v, %v, want one missing", got, err)
+		}
 		stop()
 	})
 }

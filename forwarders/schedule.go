@@ -2,6 +2,7 @@ package forwarders
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -123,6 +124,9 @@ func (s *schedule) feed(ctx context.Context, key Key) (next time.Time, err error
 	var fault error // of one item; those behind it go on
 	defer func() { err = fault }()
 	for it, err := range r.cfg.Parked.List(ctx, key.Tenant, key.Destination) {
+		if errors.As(err, new(*headlessly.DamagedError)) {
+			continue // the store has said so; another look does not mend it
+		}
 		if err != nil {
 			fault = err
 			continue

@@ -78,22 +78,29 @@ func frameEvents(f headlessly.Frame, yield func(Replayed, error) bool) bool {
 }
 
 // FromParked gives a destination's dead and unknown items, oldest first: what
-// is not retried by itself.
+// is not retried by itself. It tells how many of them cannot be read.
 func FromParked(ctx context.Context, store headlessly.Parked, tenant, destination string) iter.Seq2[Replayed, error] {
 	return func(yield func(Replayed, error) bool) {
 		for it, err := range store.List(ctx, tenant, destination) {
-			if err != nil {
-				if !yield(Replayed{}, err) {
-					return
-				}
-				continue
-			}
+			var damaged *headlessly.DamagedError
 			e := new(headlessly.Event)
-			if !it.Dead && !it.Unknown || e.UnmarshalBinary(it.Event) != nil {
+			next := Replayed{Event: e, Parked: &it}
+			switch {
+			case errors.As(err, &damaged):
+				if !damaged.Key.Dead && !damaged.Key.Unknown {
+					continue
+				}
+				next, err = Replayed{Missing: damaged.Items}, nil
+			case err != nil:
+				next = Replayed{}
+			case !it.Dead && !it.Unknown:
 				continue
+			case e.UnmarshalBinary(it.Event) != nil:
+				next = Replayed{Missing: 1}
+			default:
+				e.LogSeq = it.LogSeq
 			}
-			e.LogSeq = it.LogSeq
-			if !yield(Replayed{Event: e, Parked: &it}, nil) {
+			if !yield(next, err) {
 				return
 			}
 		}

@@ -138,7 +138,10 @@ func printReplay(w io.Writer, j replays.Job) error {
 			}
 		}
 	}
-	if r.Missing > 0 {
+	switch {
+	case r.Missing > 0 && j.From == "dead":
+		line += fmt.Sprintf("\n%d dead letters are damaged and were left out; the gateway's log names them, and their events may be in the lakehouse: replay them with --from lake", r.Missing)
+	case r.Missing > 0:
 		line += fmt.Sprintf("\n%d frames of the log were damaged, or trimmed before they were read; what they held may be in the lakehouse: replay it with --from lake", r.Missing)
 	}
 	if _, err := fmt.Fprintln(w, line); err != nil {

@@ -280,6 +280,56 @@ func TestDamageAfterACleanCloseIsFoundWhenItIsRead(t *testing.T) {
 	}
 }
 
+func TestADamagedPackOfParkedItemsIsNamedAndThoseBehindItFollow(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		damaged string
+		remove  bool // what is read, as a replay does
+		read    int
+	}{
+		{"one in the middle", "pack 2", false, 12},
+		{"one in the middle, of a list that is used up", "pack 4", true, 12},
+		{"the last, of a list that is used up", "pack 5", true, 12},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			l := open(t, testConfig(dir))
+			for pack := range 5 {
+				var items []headlessly.ParkedItem
+				for range 3 {
+					items = append(items, headlessly.ParkedItem{Tenant: "acme", Destination: "ga4", Dead: true, Event: fmt.Appendf(nil, "pack %d", pack+1)})
+				}
+				park(t, l, items...)
+			}
+			closeLog(t, l)
+			edit(t, blockPath(dir, "parked", 1), func(b []byte) []byte {
+				b[bytes.Index(b, []byte(row.damaged))] = 'P'
+				return b
+			})
+			l = open(t, testConfig(dir))
+			var read int
+			var damaged *headlessly.DamagedError
+			for it, err := range l.List(t.Context(), "acme", "ga4") {
+				switch {
+				case err != nil && !errors.As(err, &damaged):
+					t.Errorf("list: %v", err)
+				case err == nil:
+					read++
+					if row.remove {
+						if err := l.Remove(t.Context(), it.ID); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			want := headlessly.DamagedError{Key: headlessly.ParkedKey{Tenant: "acme", Destination: "ga4", Dead: true}, Items: 3}
+			if damaged == nil || damaged.Key != want.Key || damaged.Items != want.Items || read != row.read {
+				t.Errorf("got %d items and %+v, want %d and %+v", read, damaged, row.read, want)
+			}
+		})
+	}
+}
+
 func TestForgedFrameInsideADamagedOneIsNotSalvaged(t *testing.T) {
 	// A client sends bytes that look like a whole block record with a frame. The
 	// frame around them is then damaged.

@@ -91,7 +91,7 @@ func (l *Log) EraseParked(ctx context.Context, tenant string, match func(headles
 	var out Erased
 	packs := map[uint64][]headlessly.ParkedItem{} // what stays of each pack to remove
 	sizes := map[uint64]int{}
-	err := l.eachPack(ctx, tenant, "", func(m stored) error {
+	_, err := l.eachPack(ctx, tenant, "", func(m stored) error {
 		items, err := decodePack(m.data)
 		if err != nil {
 			return nil //nolint:nilerr // List sets it aside

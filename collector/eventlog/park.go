@@ -91,12 +91,12 @@ func (l *Log) parkGroup(ctx context.Context, key string, items []headlessly.Park
 // List implements [headlessly.Parked].
 func (l *Log) List(ctx context.Context, tenant, destination string) iter.Seq2[headlessly.ParkedItem, error] {
 	return func(yield func(headlessly.ParkedItem, error) bool) {
-		err := l.eachPack(ctx, tenant, destination, func(m stored) error {
+		lost, err := l.eachPack(ctx, tenant, destination, func(m stored) error {
 			items, err := decodePack(m.data)
 			if err != nil {
 				l.stats.corrupt.Add(1)
 				l.quarantine(m, err)
-				if !yield(headlessly.ParkedItem{}, fmt.Errorf("parked items at %d: %w", m.seq, err)) {
+				if !yield(headlessly.ParkedItem{}, l.damaged(m, err)) {
 					return errStopped
 				}
 				return nil
@@ -115,10 +115,30 @@ func (l *Log) List(ctx context.Context, tenant, destination string) iter.Seq2[he
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, errStopped) {
+		if errors.Is(err, errStopped) {
+			return
+		}
+		for _, e := range lost {
+			if !yield(headlessly.ParkedItem{}, e) {
+				return
+			}
+		}
+		if err != nil {
 			yield(headlessly.ParkedItem{}, fmt.Errorf("list parked items: %w", err))
 		}
 	}
+}
+
+// damaged says what is lost with a pack that cannot be decoded.
+func (l *Log) damaged(m stored, cause error) error {
+	g, err := l.describePack(m.subject)
+	if err != nil {
+		return fmt.Errorf("parked items at %d: %w", m.seq, errors.Join(cause, err))
+	}
+	if known, ok := l.parked.get(m.seq); ok {
+		g.bits = known.bits
+	}
+	return &headlessly.DamagedError{Key: g.key, Items: int64(g.size) - g.bits.count(), Err: fmt.Errorf("pack %d: %w", m.seq, cause)}
 }
 
 // splitPark takes a parked subject apart.
@@ -142,29 +162,35 @@ func (l *Log) parkFilter(tenant, destination string) (string, error) {
 	return l.names.park + tenant + "." + destination + ".>", nil
 }
 
-// eachPack calls each for each pack, oldest first.
-func (l *Log) eachPack(ctx context.Context, tenant, destination string, each func(stored) error) error {
+// eachPack calls each for each pack, oldest first. It gives what the store has
+// and cannot read.
+func (l *Log) eachPack(ctx context.Context, tenant, destination string, each func(stored) error) ([]*headlessly.DamagedError, error) {
 	filter, err := l.parkFilter(tenant, destination)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := l.bound(ctx)
 	defer cancel()
 	b, err := newBatch(l.sub, l.names.parked)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer b.close()
-	next, seen, tries := uint64(1), uint64(0), 0
+	begun, err := l.subjects(ctx, l.names.parked, filter)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]uint64) // packs by subject
+	next, tries := uint64(1), 0
 	for {
 		before := next
 		err := b.get(ctx, getRequest{Seq: next, Batch: readBatch, MaxBytes: readBytes, Next: filter}, func(m stored) error {
 			next = m.seq + 1
-			seen++
+			seen[m.subject]++
 			return each(m)
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if next > before {
 			continue
@@ -173,10 +199,11 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 		// store cannot read.
 		state, err := l.subjects(ctx, l.names.parked, filter)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if seen >= total(state.Subjects) {
-			return nil
+		unseen := l.unseen(seen, begun.Subjects, state.Subjects)
+		if len(unseen) == 0 {
+			return nil, nil
 		}
 		if tries++; l.srv == nil && tries < lateTries {
 			pause(ctx, resendPause)
@@ -184,7 +211,7 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 		}
 		skip, err := l.behindUnreadable(ctx, b, next, state, filter)
 		if err != nil || skip == 0 {
-			return err
+			return unseen, err
 		}
 		next = skip
 	}
@@ -193,12 +220,27 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 // lateTries is how often a replica that lacks packs is asked again.
 const lateTries = 20
 
-func total(subjects map[string]uint64) (n uint64) {
-	for _, packs := range subjects {
-		n += packs
+// unseen says which packs the store counts that it did not give. Those that it
+// gave may be gone by now, removed by whoever reads them, so what it counted at
+// the beginning tells too.
+func (l *Log) unseen(seen, begun, now map[string]uint64) []*headlessly.DamagedError {
+	var out []*headlessly.DamagedError
+	for subject, there := range now {
+		had := max(there, begun[subject])
+		if had <= seen[subject] {
+			continue
+		}
+		e := &headlessly.DamagedError{Err: errUnreadable}
+		if g, err := l.describePack(subject); err == nil {
+			e.Key, e.Items = g.key, int64(g.size)*int64(min(there, had-seen[subject])) //nolint:gosec // a count
+		}
+		out = append(out, e)
 	}
-	return n
+	return out
 }
+
+// errUnreadable is what is wrong with a message that the store does not give.
+var errUnreadable = errors.New("the store cannot read them")
 
 // behindUnreadable looks for the first pack behind messages that the store
 // cannot read, 0 where there is none.

@@ -158,6 +158,7 @@ type Parked struct {
 	Fail func() error
 
 	mu    sync.Mutex
+	bad   map[uint64]error // what List gives in place of an item
 	last  uint64
 	items map[uint64]headlessly.ParkedItem
 	ids   []uint64 // in order; removed ones leave holes
@@ -201,12 +202,29 @@ func (p *Parked) List(_ context.Context, tenant, destination string) iter.Seq2[h
 				it, found = p.items[after]
 				found = found && (tenant == "" || it.Tenant == tenant) && (destination == "" || it.Destination == destination)
 			}
+			bad := p.bad[after]
 			p.mu.Unlock()
-			if !found || !yield(it, nil) {
+			if !found {
+				return
+			}
+			if bad != nil {
+				it = headlessly.ParkedItem{}
+			}
+			if !yield(it, bad) {
 				return
 			}
 		}
 	}
+}
+
+// Damage has List give err in place of item id.
+func (p *Parked) Damage(id uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bad == nil {
+		p.bad = map[uint64]error{}
+	}
+	p.bad[id] = err
 }
 
 // Remove implements headlessly.Parked.
