@@ -197,14 +197,9 @@ func (k *Keys) rotate(ctx context.Context, d *graph.Draft) error {
 	if err != nil {
 		return err
 	}
-	grace := time.Duration(0)
-	if v, ok := d.Args["graceSeconds"]; ok {
-		n, _ := v.(json.Number)
-		seconds, err := n.Int64()
-		if err != nil || seconds < 0 || time.Duration(seconds) > maxGrace/time.Second {
-			return &graph.Error{Code: graph.CodeValidation, Type: apiKeyType, ID: d.ID, Field: "graceSeconds", Message: "graceSeconds: must be a number of seconds, at most 30 days"}
-		}
-		grace = time.Duration(seconds) * time.Second
+	grace, err := graceOf(d.Args, d.ID)
+	if err != nil {
+		return err
 	}
 	d.Fields = d.Current.Fields() // a rotation takes no fields
 	info, value, err := k.store.RotateKey(ctx, d.Tenant, d.ID, grace)
@@ -214,6 +209,20 @@ func (k *Keys) rotate(ctx context.Context, d *graph.Draft) error {
 	d.Fields["prefix"] = info.Prefix
 	r.value, r.id = value, ""
 	return nil
+}
+
+// graceOf reads for how long a rotated key's old value works.
+func graceOf(args map[string]any, id string) (time.Duration, error) {
+	v, ok := args["graceSeconds"]
+	if !ok {
+		return 0, nil
+	}
+	n, _ := v.(json.Number)
+	seconds, err := n.Int64()
+	if err != nil || seconds < 0 || time.Duration(seconds) > maxGrace/time.Second {
+		return 0, &graph.Error{Code: graph.CodeValidation, Type: apiKeyType, ID: id, Field: "graceSeconds", Message: "graceSeconds: must be a number of seconds, at most 30 days"}
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 func keyError(id string, err error) error {

@@ -118,6 +118,7 @@ func TestFindOverREST(t *testing.T) {
 		"?limit=0": "limit", "?limit=101": "limit", "?limit=x": "limit", "?offset=-1": "offset", "?asOf=yesterday": "asOf", "?sort=$nothing": "sort",
 		"?cursor=x": "cursor", "?filter=x": "filter", "?" + q("points[$near]") + "=1": "points", "?include=nothing": "",
 		"?limt=5": "limt", "?Limit=5": "Limit", "?lmiit=5": "lmiit", "?limits=5": "limits", "?srot=title": "srot", "?offfset=1": "offfset", "?asof=3": "asof", "?curser=x": "curser",
+		"?page=2": "page", "?per_page=5": "per_page", "?perPage=5": "perPage", "?pageSize=5": "pageSize", "?skip=5": "skip", "?starting_after=x": "starting_after",
 	} {
 		status, body, raw := p.call(t, p.secret, "GET", "/~acme/Issue"+query, "")
 		if field != "" && (status != 400 || body["error"] != "invalid_filter" || body["field"] != field) {
@@ -125,7 +126,7 @@ func TestFindOverREST(t *testing.T) {
 		}
 	}
 	for name, query := range map[string]string{
-		"a field of one's own": "Issue?port=443", "one that only filter finds": "Issue?filter=" + q(`{"limt":443}`), "a declared one": "Plan?limits=443", "the parameter": "Issue?limit=1",
+		"a field of one's own": "Issue?port=443", "one that only filter finds": "Issue?filter=" + q(`{"limt":443,"page":1}`), "a declared one": "Plan?limits=443", "the parameter": "Issue?limit=1",
 	} {
 		if status, _, raw := p.call(t, p.secret, "GET", "/~acme/"+query, ""); status != 200 {
 			t.Errorf("%s: got %d %s", name, status, raw)

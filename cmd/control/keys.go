@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -156,9 +155,10 @@ func (p *Plane) changeAdminKey(c call, id, verb string, body map[string]any) {
 	case "revoke":
 		_, err = p.cfg.Store.RevokeKey(c.r.Context(), "", id)
 	case "rotate":
-		n, _ := body["graceSeconds"].(json.Number)
-		seconds, _ := n.Int64()
-		_, value, err = p.cfg.Store.RotateKey(c.r.Context(), "", id, min(time.Duration(max(seconds, 0))*time.Second, maxGrace))
+		var grace time.Duration
+		if grace, err = graceOf(body, id); err == nil {
+			_, value, err = p.cfg.Store.RotateKey(c.r.Context(), "", id, grace)
+		}
 	default:
 		_, err = p.cfg.Store.SetKey(c.r.Context(), "", id, text(body["name"]), nil)
 	}

@@ -126,6 +126,14 @@ func TestAdminKeysAreMadeByAdmins(t *testing.T) {
 	if status, _, _ := p.call(t, made["key"].(string), "GET", "/~acme/Contact", ""); status != 200 {
 		t.Errorf("the new admin key: got %d", status)
 	}
+	for _, bad := range []string{`"3600"`, `-1`, `2592001`} { // a grace that is not understood must not stop the key at once
+		if status, body, raw := p.call(t, p.admin, "POST", "/~/keys/"+made["$id"].(string)+"/rotate", `{"graceSeconds":`+bad+`}`); status != 400 || body["field"] != "graceSeconds" {
+			t.Errorf("a grace of %s: got %d %s", bad, status, raw)
+		}
+	}
+	if status, _, _ := p.call(t, made["key"].(string), "GET", "/~acme/Contact", ""); status != 200 {
+		t.Errorf("after rotations that were refused: got %d", status)
+	}
 	if status, _, _ := p.call(t, p.admin, "POST", "/~/keys/"+made["$id"].(string)+"/revoke", ""); status != 200 {
 		t.Errorf("revoke: got %d", status)
 	}

@@ -94,12 +94,29 @@ func misspelt(t *graph.Type, name string) error {
 	if t.Field(field) != nil || bracketed || strings.ContainsAny(field, "$.") {
 		return nil
 	}
+	if own := elsewhere(field); own != "" {
+		return badQuery(name, "is no parameter and no declared field of "+t.Name+"; pages are asked for with limit, and "+own+`. A field of this name is found with filter={"`+field+`":…}`)
+	}
 	for _, own := range []string{"filter", "sort", "include", "fields", "cursor", "limit", "offset", "withTotal", "asOf"} {
 		if almost(strings.ToLower(field), strings.ToLower(own)) {
 			return badQuery(name, "is no parameter and no declared field of "+t.Name+"; did you mean "+own+`? A field of this name is found with filter={"`+field+`":…}`)
 		}
 	}
 	return nil
+}
+
+// elsewhere gives what does here what a parameter of this name does in other
+// APIs, "" for a name that means nothing there.
+func elsewhere(name string) string {
+	switch strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name)) {
+	case "page", "pagenumber", "skip":
+		return "offset or the answer's cursor"
+	case "pagetoken", "nexttoken", "nextcursor", "startingafter", "endingbefore":
+		return "the answer's cursor as cursor"
+	case "perpage", "pagesize", "maxresults":
+		return "the answer's cursor as cursor, or offset"
+	}
+	return ""
 }
 
 // almost says whether a is b with one letter left out, doubled or exchanged

@@ -174,6 +174,72 @@ func TestAKeyThatStopsEndsItsStreams(t *testing.T) {
 	}
 }
 
+// A rotation with a grace ends the streams of the old value at the grace's end,
+// and a further one at once; those of the newest value go on.
+func TestAStreamEndsWithTheValueThatOpenedIt(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		grace   string
+		further bool
+	}{
+		{"the grace ends", `{"graceSeconds":1}`, false},
+		{"a further rotation within the grace", `{"graceSeconds":3600}`, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := start(t)
+			admin := p.secret
+			_, key, _ := p.call(t, admin, "POST", "/~acme/keys", `{"kind":"secret"}`)
+			rotate := func() {
+				t.Helper()
+				status, body, raw := p.call(t, admin, "POST", "/~acme/keys/"+key["$id"].(string)+"/rotate", row.grace)
+				if status != 200 {
+					t.Fatalf("rotate: %d %s", status, raw)
+				}
+				p.secret, _ = body["key"].(string)
+			}
+			p.secret, _ = key["key"].(string)
+			next, _ := p.sse(t, "/~acme/events/stream")
+			nextWS, _ := p.ws(t, "/~acme/events/ws")
+			nextLive, _ := p.sse(t, "/~acme/events/live")
+			if got := nextLive(); got != "  " {
+				t.Fatalf("the live tail: got %q, want its opening", got)
+			}
+			rotate()
+			nextNew, _ := p.sse(t, "/~acme/events/stream?type=Contact.*")
+			if row.further {
+				rotate()
+			}
+			for {
+				got := next()
+				if got == "end" {
+					break
+				}
+				if !strings.Contains(got, "ApiKey.") {
+					t.Fatalf("server-sent events: got %q, want the end", got)
+				}
+			}
+			for {
+				got := nextWS()
+				if strings.Contains(got, "revoked") {
+					break
+				}
+				if !strings.Contains(got, "ApiKey.") {
+					t.Fatalf("WebSocket: got %q, want a close that says why", got)
+				}
+			}
+			if got := nextLive(); got != "end" {
+				t.Errorf("the live tail: got %q, want the end", got)
+			}
+			if status, _, raw := p.call(t, admin, "POST", "/~acme/Contact", `{"name":"Ada"}`); status != 201 {
+				t.Fatalf("create: %d %s", status, raw)
+			}
+			if got := nextNew(); !strings.Contains(got, "Contact.Created") {
+				t.Errorf("the stream of the new value: got %q, want it to go on", got)
+			}
+		})
+	}
+}
+
 func TestABatchAnswersEachOperation(t *testing.T) {
 	p := start(t)
 	_, ada, _ := p.call(t, p.secret, "POST", "/~acme/Contact", `{"name":"Ada","email":"ada@example.com"}`)

@@ -82,6 +82,7 @@ type heldKey struct {
 	rec  keyRecord
 	rev  uint64       // at the shared place
 	used atomic.Int64 // µs
+	end  *time.Timer  // of the value before a rotation, nil without one
 }
 
 // door is what a value opens.
@@ -137,6 +138,7 @@ func (s *Store) hold(rec keyRecord, rev uint64) *heldKey {
 		}
 	}
 	h.rec, h.rev = rec, max(h.rev, rev)
+	s.awaitEnd(h)
 	if rec.RevokedAt != 0 {
 		return h
 	}
@@ -147,6 +149,26 @@ func (s *Store) hold(rec keyRecord, rev uint64) *heldKey {
 		s.doors[sum] = door{h, 0}
 	}
 	return h
+}
+
+// awaitEnd has it told when the value before a rotation stops; s.mu is held, or
+// nobody else has the store yet.
+func (s *Store) awaitEnd(h *heldKey) {
+	if h.end != nil {
+		h.end.Stop()
+		h.end = nil
+	}
+	left := time.UnixMicro(h.rec.OldUntil).Sub(s.cfg.Clock())
+	if h.rec.OldHash == "" || h.rec.RevokedAt != 0 || left <= 0 {
+		return
+	}
+	id := h.rec.ID
+	h.end = time.AfterFunc(left+time.Millisecond, func() {
+		s.mu.Lock()
+		s.awaitEnd(h) // the clock may have been set back
+		s.mu.Unlock()
+		s.tellRevoked(id)
+	})
 }
 
 func sumOf(text string) (sum [sha256.Size]byte, ok bool) {
@@ -260,7 +282,8 @@ func (s *Store) SetKey(ctx context.Context, tenant, id, name string, scopes []st
 }
 
 // RotateKey gives a key a new value and returns it; the one before works for
-// grace longer. Without grace it stops at once, and what was opened with it ends.
+// grace longer, without grace not at all. What was opened with a value ends when
+// the value does.
 func (s *Store) RotateKey(ctx context.Context, tenant, id string, grace time.Duration) (KeyInfo, headlessly.Secret, error) {
 	var value string
 	info, err := s.changeKey(ctx, tenant, id, func(r *keyRecord) {
@@ -270,7 +293,7 @@ func (s *Store) RotateKey(ctx context.Context, tenant, id string, grace time.Dur
 		}
 		value = r.renew()
 	})
-	if err == nil && grace <= 0 {
+	if err == nil { // of two rotations within a grace the second stops the first value
 		s.tellRevoked(id)
 	}
 	return info, headlessly.NewSecret(value), err
@@ -297,7 +320,8 @@ func (s *Store) RevokeKey(ctx context.Context, tenant, id string) (bool, error) 
 	return true, err
 }
 
-// OnRevoke has f called with the id of each key that stops, or whose value does.
+// OnRevoke has f called with the id of each key that stops, or that has a value
+// that does: what was opened with a value ends if it does not authenticate now.
 func (s *Store) OnRevoke(f func(id string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -101,7 +101,7 @@ func (s *Store) takeKey(ctx context.Context, value []byte, rev uint64) {
 		s.mu.Unlock()
 		return
 	}
-	stopped := rec.RevokedAt != 0 && (h == nil || h.rec.RevokedAt == 0) || h != nil && rec.Hash != h.rec.Hash && rec.OldHash != h.rec.Hash
+	stopped := rec.RevokedAt != 0 && (h == nil || h.rec.RevokedAt == 0) || h != nil && (rec.Hash != h.rec.Hash || rec.OldHash != h.rec.OldHash)
 	s.hold(rec, rev)
 	s.mu.Unlock()
 	if stopped {

@@ -92,7 +92,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	for _, h := range s.keys {
+		if h.end != nil {
+			h.end.Stop()
+		}
+	}
+	s.mu.Unlock()
+	return s.db.Close()
+}
 
 // migrate adds the columns that a file of an earlier version lacks.
 func (s *Store) migrate(ctx context.Context) error {
