@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -152,6 +153,36 @@ func TestHooksRunOnceForEachSync(t *testing.T) {
 	a.sync(t)
 	a.WaitStatus(t, a.id, "Errored")
 	want("failed", 1, 4, history+" Syncing Errored")
+}
+
+// What a before hook of sync sees is what becomes of the integration: it syncs,
+// and has not synced.
+func TestAHookOfSyncSeesAnIntegrationThatSyncs(t *testing.T) {
+	a := open(t, 2)
+	var mu sync.Mutex
+	var seen []string
+	hook := func(_ context.Context, d *graph.Draft) error {
+		mu.Lock()
+		defer mu.Unlock()
+		last := d.Fields["lastSyncAt"]
+		if d.Current != nil && last == d.Current.Fields()["lastSyncAt"] {
+			last = "unchanged"
+		}
+		seen = append(seen, fmt.Sprint(d.Fields["status"], " ", last))
+		return nil
+	}
+	if _, err := a.Graph.Before("Integration", "syncing", hook); err != nil {
+		t.Fatal(err)
+	}
+	a.connect(t, a.args())
+	a.synced(t, 1)
+	a.sync(t)
+	a.synced(t, 2)
+	mu.Lock()
+	defer mu.Unlock()
+	if got, want := strings.Join(seen, ", "), "Syncing unchanged, Syncing unchanged"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 func TestAVetoKeepsASyncFromStartingAndNotFromEnding(t *testing.T) {
