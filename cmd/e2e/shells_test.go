@@ -150,7 +150,9 @@ func TestBothCommandLinesPrintTheSame(t *testing.T) {
 		{"another tenant", []string{"Contact.find", "--tenant", "other"}, "", 1, "tenant"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
+			if row.args[0] != "status" { // which counts what the other rows make: it comes before them
+				t.Parallel()
+			}
 			a, b := even(native.run(t, row.in, row.args...)), even(npm.run(t, row.in, row.args...))
 			if a.code != row.code || !strings.Contains(a.out+a.err, row.want) {
 				t.Errorf("%v: got %d %s%s, want %d and %q", row.args, a.code, a.out, a.err, row.code, row.want)

@@ -1,4 +1,5 @@
-// Opens a page in Chromium and runs its window.run(TENANT_PATH).
+// Opens a page in Chromium, runs its window.run(TENANT_PATH) and keeps it open until standard input ends: what the
+// SDKs have yet to send goes on its way.
 //
 //   node visit.mjs URL [TENANT_PATH]
 import { flags, launchChromium } from '../../../../jsclient/e2e/browser.mjs'
@@ -16,5 +17,6 @@ page.on('response', (r) => answers.push(`${r.status()} ${r.request().method()} $
 await page.goto(url)
 await page.waitForFunction(() => window.run)
 const result = await page.evaluate((t) => window.run(t), tenant)
-await browser.close()
 console.log(JSON.stringify({ ...result, faults, answers }))
+await new Promise((ended) => process.stdin.on('end', ended).resume())
+await browser.close()
