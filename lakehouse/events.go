@@ -158,20 +158,13 @@ func (f *EventFilter) committed(ctx context.Context, t *table.Table) iter.Seq2[h
 		tasks = wholeFiles(tasks)
 		slices.SortStableFunc(tasks, func(a, b table.FileScanTask) int { return cmp.Compare(dayOf(a.File), dayOf(b.File)) })
 		for _, task := range tasks {
-			scan := []table.ScanOption{table.WithMaxConcurrency(1)}
-			if f.Columns != nil {
-				scan = append(scan, table.WithSelectedFields(f.Columns...))
-			}
-			_, records, err := t.Scan(scan...).ReadTasks(ctx, []table.FileScanTask{task})
-			if err != nil {
-				yield(headlessly.Event{}, fmt.Errorf("read %s: %w", task.File.FilePath(), err))
-				return
-			}
-			for rec, err := range records {
-				if err == nil {
-					err = readEvents(rec, yield)
-					rec.Release()
+			for rec, err := range recordsOf(ctx, t, task, f.Columns...) {
+				if err != nil {
+					yield(headlessly.Event{}, err)
+					return
 				}
+				err = readEvents(rec, yield)
+				rec.Release()
 				if err == errStopped { //nolint:errorlint // a mark of our own, never wrapped
 					return
 				}

@@ -122,13 +122,9 @@ func (l *Lake) holding(ctx context.Context, one *layout, t *table.Table, p *Pers
 			return nil, fmt.Errorf("%s has delete files of another program; compact the table with that first", task.File.FilePath())
 		}
 		h := holder{task: task}
-		_, records, err := t.Scan(table.WithSelectedFields(matchColumns(one.name)...), table.WithMaxConcurrency(1)).ReadTasks(ctx, []table.FileScanTask{task})
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", task.File.FilePath(), err)
-		}
-		for rec, err := range records {
+		for rec, err := range recordsOf(ctx, t, task, matchColumns(one.name)...) {
 			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", task.File.FilePath(), err)
+				return nil, err
 			}
 			match, err := p.rowMatcher(one.name, rec, messages)
 			if err != nil {
@@ -240,11 +236,7 @@ func (l *Lake) writeWithout(ctx context.Context, one *layout, t *table.Table, p 
 	kept := int64(0)
 	file, err := writeDataFile(ctx, t, wfs, loc, one, tenant, dayOf(h.task.File), func(w io.Writer) (*metadata.FileMetaData, error) {
 		return one.encodeRecords(w, schema, func(write func(arrow.RecordBatch) error) error {
-			_, records, err := t.Scan(table.WithMaxConcurrency(1)).ReadTasks(ctx, []table.FileScanTask{h.task})
-			if err != nil {
-				return err
-			}
-			for rec, err := range records {
+			for rec, err := range recordsOf(ctx, t, h.task) {
 				if err != nil {
 					return err
 				}

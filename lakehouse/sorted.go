@@ -36,7 +36,7 @@ func gather(ctx context.Context, t *table.Table, group []table.FileScanTask) (*g
 		rows, bytes, err := g.read(ctx, t, task, compactBytes-total)
 		if err != nil {
 			g.release(0)
-			return nil, fmt.Errorf("read %s: %w", task.File.FilePath(), err)
+			return nil, err
 		}
 		g.weights = append(g.weights, bytes)
 		if total += bytes; total > compactBytes {
@@ -51,11 +51,7 @@ func gather(ctx context.Context, t *table.Table, group []table.FileScanTask) (*g
 // read adds a file's rows, unless they take more than room: then none.
 func (g *gathered) read(ctx context.Context, t *table.Table, task table.FileScanTask, room int64) (rows, bytes int64, err error) {
 	before := len(g.chunks[0])
-	_, records, err := t.Scan(table.WithMaxConcurrency(1)).ReadTasks(ctx, []table.FileScanTask{task})
-	if err != nil {
-		return 0, 0, err
-	}
-	for rec, err := range records {
+	for rec, err := range recordsOf(ctx, t, task) {
 		if err != nil {
 			return 0, 0, err
 		}
@@ -72,7 +68,7 @@ func (g *gathered) read(ctx context.Context, t *table.Table, task table.FileScan
 		}
 	}
 	if rows != task.File.Count() {
-		return 0, 0, fmt.Errorf("holds %d rows where the table says %d", rows, task.File.Count())
+		return 0, 0, fmt.Errorf("%s holds %d rows where the table says %d", task.File.FilePath(), rows, task.File.Count())
 	}
 	return rows, bytes, nil
 }

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/iceberg-go"
@@ -47,26 +49,38 @@ func (l *Lake) warm(ctx context.Context, one *layout, r *recent) (int, error) {
 	}
 	tasks = tasks[:n]
 	slices.Reverse(tasks) // oldest first, so that the newest stay longest
-	_, records, err := t.Scan(table.WithSelectedFields("tenant", one.id), table.WithMaxConcurrency(1)).ReadTasks(ctx, tasks)
-	if err != nil {
-		return 0, fmt.Errorf("read newest ids: %w", err)
-	}
 	read := 0
-	for rec, err := range records {
-		if err != nil {
-			return read, fmt.Errorf("read newest ids: %w", err)
-		}
-		ids, ok1 := rec.Column(rec.Schema().FieldIndices(one.id)[0]).(*extensions.UUIDArray)
-		tenants, ok2 := rec.Column(rec.Schema().FieldIndices("tenant")[0]).(array.StringLike)
-		if !ok1 || !ok2 {
+	var faults []error // of some files; the others' ids are known
+	for _, task := range tasks {
+		for rec, err := range recordsOf(ctx, t, task, "tenant", one.id) {
+			if err != nil {
+				faults = append(faults, err)
+				break
+			}
+			n, err := r.addAll(rec, one.id)
 			rec.Release()
-			return read, fmt.Errorf("ids have types %s", rec.Schema())
+			read += n
+			if err != nil {
+				faults = append(faults, fmt.Errorf("read %s: %w", task.File.FilePath(), err))
+				break
+			}
 		}
-		for i := range int(rec.NumRows()) {
-			r.add(tenants.Value(i), ids.Value(i))
-			read++
+		if ctx.Err() != nil {
+			break
 		}
-		rec.Release()
 	}
-	return read, nil
+	return read, errors.Join(faults...)
+}
+
+// addAll adds a record batch's ids, and returns how many.
+func (r *recent) addAll(rec arrow.RecordBatch, id string) (int, error) {
+	ids, ok1 := rec.Column(rec.Schema().FieldIndices(id)[0]).(*extensions.UUIDArray)
+	tenants, ok2 := rec.Column(rec.Schema().FieldIndices("tenant")[0]).(array.StringLike)
+	if !ok1 || !ok2 {
+		return 0, fmt.Errorf("ids have types %s", rec.Schema())
+	}
+	for i := range int(rec.NumRows()) {
+		r.add(tenants.Value(i), ids.Value(i))
+	}
+	return int(rec.NumRows()), nil
 }

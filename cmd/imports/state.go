@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/headlessly/headlessly"
 )
 
 // State says where the import of a file stands.
@@ -86,10 +88,7 @@ func (st store) save(s *State) error {
 	if err := os.MkdirAll(filepath.Dir(st.path), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(st.path+".new", raw, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(st.path+".new", st.path)
+	return headlessly.WriteFile(st.path, raw)
 }
 
 // badRows is the file of bad rows. It is made with the first one.
