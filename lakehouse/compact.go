@@ -54,33 +54,50 @@ func (r *CompactReport) add(o CompactReport) {
 // of files and one commit at a time; progress, if not nil, is called before
 // each with the groups done and known so far. It may be stopped and run again
 // at any time, beside a writer and queries. all merges whatever can be merged,
-// not only what is due.
+// not only what is due. A group that can't be merged is in the error, and the
+// others are merged.
 func (l *Lake) Compact(ctx context.Context, all bool, progress func(done, known int)) (CompactReport, error) {
 	var report CompactReport
+	var faults []error
 	for _, one := range l.layouts {
 		t, err := l.load(ctx, one.name)
 		if err != nil {
-			return report, err
+			return report, errors.Join(append(faults, err)...)
 		}
 		groups, err := l.compactionGroups(ctx, t, all)
 		if err != nil {
-			return report, err
+			return report, errors.Join(append(faults, err)...)
 		}
 		for i, g := range groups {
 			if progress != nil {
 				progress(i, len(groups))
 			}
-			for len(g) > 1 { // what is too much for one file goes on into the next
-				r, used, err := l.compactGroup(ctx, one, g)
-				if err != nil {
-					return report, fmt.Errorf("compact %s: %w", one.name, err)
-				}
-				report.add(r)
-				g = g[max(used, 1):]
+			err := l.compactAll(ctx, one, g, &report)
+			if err == nil {
+				continue
+			}
+			faults = append(faults, fmt.Errorf("compact %s: %w", one.name, err))
+			// A file that can't be read must not keep the others as they are; a store that can't be reached does.
+			if _, err := l.load(ctx, one.name); err != nil || ctx.Err() != nil {
+				return report, errors.Join(append(faults, err)...)
 			}
 		}
 	}
-	return report, nil
+	return report, errors.Join(faults...)
+}
+
+// compactAll merges a group's files; what is too much for one file goes on into
+// the next.
+func (l *Lake) compactAll(ctx context.Context, one *layout, group []table.FileScanTask, report *CompactReport) error {
+	for len(group) > 1 {
+		r, used, err := l.compactGroup(ctx, one, group)
+		if err != nil {
+			return err
+		}
+		report.add(r)
+		group = group[max(used, 1):]
+	}
+	return nil
 }
 
 // compactionGroups plans which files of a table to merge.

@@ -82,11 +82,8 @@ func lakeCommand(stdio IO) *cobra.Command {
 		folderCommand(stdio, "compact", "Merge small files into larger, sorted ones", false, func(ctx context.Context, f *gateway.Folder, bar *progress) error {
 			r, err := f.Lake.Compact(ctx, true, bar.of)
 			bar.clear()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(stdio.Out, "merged %d files into %d, %d rows\n", r.Removed, r.Added, r.Rows)
-			return err
+			_, printed := fmt.Fprintf(stdio.Out, "merged %d files into %d, %d rows\n", r.Removed, r.Added, r.Rows)
+			return errors.Join(err, printed)
 		}),
 		folderCommand(stdio, "expire", "Forget old snapshots and remove files that nothing names", false, func(ctx context.Context, f *gateway.Folder, _ *progress) error {
 			snapshots, err := f.Lake.Expire(ctx)
