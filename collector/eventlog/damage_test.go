@@ -330,6 +330,37 @@ func TestADamagedPackOfParkedItemsIsNamedAndThoseBehindItFollow(t *testing.T) {
 	}
 }
 
+// TestAPackThatAnotherReaderRemovesIsNotDamaged removes the last pack while the
+// first is being read: the list counted it when it began.
+func TestAPackThatAnotherReaderRemovesIsNotDamaged(t *testing.T) {
+	l := open(t, testConfig(t.TempDir()))
+	for range 8 { // more than one request to the store gives
+		park(t, l, headlessly.ParkedItem{Tenant: "acme", Destination: "ga4", Dead: true, Event: make([]byte, 900<<10)})
+	}
+	var ids []uint64
+	for it, err := range l.List(t.Context(), "acme", "ga4") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, it.ID)
+	}
+	read := 0
+	for _, err := range l.List(t.Context(), "acme", "ga4") {
+		if err != nil {
+			t.Errorf("list: %v", err)
+			continue
+		}
+		if read++; read == 1 {
+			if err := l.Remove(t.Context(), ids[len(ids)-1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if read != 7 {
+		t.Errorf("got %d items, want 7", read)
+	}
+}
+
 func TestForgedFrameInsideADamagedOneIsNotSalvaged(t *testing.T) {
 	// A client sends bytes that look like a whole block record with a frame. The
 	// frame around them is then damaged.

@@ -180,19 +180,23 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[string]uint64) // packs by subject
+	seen := make(map[string][]uint64) // packs by subject
 	next, tries := uint64(1), 0
-	for {
+	read := func() (came bool, err error) {
 		before := next
-		err := b.get(ctx, getRequest{Seq: next, Batch: readBatch, MaxBytes: readBytes, Next: filter}, func(m stored) error {
+		err = b.get(ctx, getRequest{Seq: next, Batch: readBatch, MaxBytes: readBytes, Next: filter}, func(m stored) error {
 			next = m.seq + 1
-			seen[m.subject]++
+			seen[m.subject] = append(seen[m.subject], m.seq)
 			return each(m)
 		})
+		return next > before, err
+	}
+	for {
+		came, err := read()
 		if err != nil {
 			return nil, err
 		}
-		if next > before {
+		if came {
 			continue
 		}
 		// Nothing came: the end, a replica that is late, or a message that the
@@ -201,17 +205,28 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 		if err != nil {
 			return nil, err
 		}
-		unseen := l.unseen(seen, begun.Subjects, state.Subjects)
-		if len(unseen) == 0 {
+		if !short(seen, begun.Subjects, state.Subjects) {
 			return nil, nil
 		}
 		if tries++; l.srv == nil && tries < lateTries {
 			pause(ctx, resendPause)
 			continue
 		}
+		lost, err := l.unreadable(ctx, seen, begun.Subjects, filter)
+		if err != nil {
+			return nil, err
+		}
+		if came, err := read(); err != nil { // what was parked meanwhile is not lost
+			return nil, err
+		} else if came {
+			continue
+		}
+		if len(lost) == 0 {
+			return nil, nil
+		}
 		skip, err := l.behindUnreadable(ctx, b, next, state, filter)
 		if err != nil || skip == 0 {
-			return unseen, err
+			return lost, err
 		}
 		next = skip
 	}
@@ -220,23 +235,53 @@ func (l *Log) eachPack(ctx context.Context, tenant, destination string, each fun
 // lateTries is how often a replica that lacks packs is asked again.
 const lateTries = 20
 
-// unseen says which packs the store counts that it did not give. Those that it
-// gave may be gone by now, removed by whoever reads them, so what it counted at
-// the beginning tells too.
-func (l *Log) unseen(seen, begun, now map[string]uint64) []*headlessly.DamagedError {
-	var out []*headlessly.DamagedError
+// short says whether packs may lack among those seen: the store counts more now,
+// or did at the beginning. Those that were seen may be gone by now, removed by
+// whoever reads them, and others before they were seen.
+func short(seen map[string][]uint64, begun, now map[string]uint64) bool {
 	for subject, there := range now {
-		had := max(there, begun[subject])
-		if had <= seen[subject] {
+		if max(there, begun[subject]) > uint64(len(seen[subject])) {
+			return true
+		}
+	}
+	return false
+}
+
+// unreadable says which packs the store counts that are none of those seen. It
+// looks first which of these are still there, so that one that goes meanwhile is
+// not taken for one that can't be read.
+func (l *Log) unreadable(ctx context.Context, seen map[string][]uint64, begun map[string]uint64, filter string) ([]*headlessly.DamagedError, error) {
+	there := make(map[string]uint64, len(seen))
+	for subject, packs := range seen {
+		for _, pack := range packs {
+			m, err := l.getMsg(ctx, l.names.parked, pack)
+			if err != nil {
+				return nil, err
+			}
+			if m != nil {
+				there[subject]++
+			}
+		}
+	}
+	state, err := l.subjects(ctx, l.names.parked, filter)
+	if err != nil {
+		return nil, err
+	}
+	var out []*headlessly.DamagedError
+	for subject, packs := range state.Subjects {
+		// Beside damage the store may go on counting packs that were removed.
+		before := uint64(len(seen[subject]))
+		lost := min(packs-min(packs, there[subject]), max(packs, begun[subject], before)-before)
+		if lost == 0 {
 			continue
 		}
 		e := &headlessly.DamagedError{Err: errUnreadable}
 		if g, err := l.describePack(subject); err == nil {
-			e.Key, e.Items = g.key, int64(g.size)*int64(min(there, had-seen[subject])) //nolint:gosec // a count
+			e.Key, e.Items = g.key, int64(g.size)*int64(lost) //nolint:gosec // a count
 		}
 		out = append(out, e)
 	}
-	return out
+	return out, nil
 }
 
 // errUnreadable is what is wrong with a message that the store does not give.
