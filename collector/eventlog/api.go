@@ -25,6 +25,7 @@ const (
 	codeNoCluster = 10008 // temporarily unavailable
 	codeNotLeader = 10009 // cluster can not handle the request
 	codeNotFound  = 10037
+	codeInProcess = 10158 // duplicate message id is in process
 )
 
 // lastMsg gives a subject's newest message as the leader has it, nil where
@@ -166,7 +167,7 @@ func (l *Log) request(ctx context.Context, nc *nats.Conn, servers *mover, msg *n
 		once, cancel := context.WithTimeout(ctx, resendAfter)
 		m, err := nc.RequestMsgWithContext(once, msg)
 		cancel()
-		if err == nil && !leaderless(m) || err != nil && !passing(err) || ctx.Err() != nil {
+		if err == nil && !passingAnswer(m) || err != nil && !passing(err) || ctx.Err() != nil {
 			return m, err
 		}
 		if try%triesPerServer == 0 && !errors.Is(err, nats.ErrNoResponders) {
@@ -176,12 +177,21 @@ func (l *Log) request(ctx context.Context, nc *nats.Conn, servers *mover, msg *n
 	}
 }
 
-// leaderless says whether an answer is that of a cluster between leaders.
-func leaderless(m *nats.Msg) bool {
+// passingAnswer says whether an answer is that of a cluster between leaders, or
+// of one that still works on the same message, sent before: then another will
+// come.
+func passingAnswer(m *nats.Msg) bool {
 	var a struct {
 		Error *jetstream.APIError `json:"error"`
 	}
-	return json.Unmarshal(m.Data, &a) == nil && a.Error != nil && (a.Error.ErrorCode == codeNoCluster || a.Error.ErrorCode == codeNotLeader)
+	if json.Unmarshal(m.Data, &a) != nil || a.Error == nil {
+		return false
+	}
+	switch a.Error.ErrorCode {
+	case codeNoCluster, codeNotLeader, codeInProcess:
+		return true
+	}
+	return false
 }
 
 // askWhyUnanswered finds out why the embedded server did not take a message: it
