@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -196,38 +195,41 @@ func (r *reader) keeping(ctx context.Context, f func(context.Context) error) err
 const lanes = 4
 
 // handle gives a page to the hook: events of one entity one after the other,
-// of several entities at the same time. done says which it has taken.
+// of several entities at the same time, the oldest first: what is done of a page
+// that is cut short is then as good as all at its beginning, where the cursor
+// can follow. done says which it has taken. An error starts no more of them.
 func (r *reader) handle(ctx context.Context, page []*Event, done []atomic.Bool) error {
-	var order []string
-	queues := map[string][]int{}
-	for i, e := range page {
-		key := e.Tenant + "/" + e.Target
-		if queues[key] == nil {
-			order = append(order, key)
-		}
-		queues[key] = append(queues[key], i)
+	type outcome struct {
+		at  int
+		err error
 	}
-	work := make(chan []int)
-	errs := make([]error, lanes)
-	var group sync.WaitGroup
-	for i := range lanes {
-		group.Go(func() {
-			for queue := range work {
-				for _, at := range queue {
-					if errs[i] == nil {
-						errs[i] = r.deliver(ctx, page[at])
-						done[at].Store(errs[i] == nil)
-					}
-				}
+	waiting := make([]int, len(page))
+	for i := range page {
+		waiting[i] = i
+	}
+	busy := map[string]bool{} // entities
+	entity := func(at int) string { return page[at].Tenant + "/" + page[at].Target }
+	ended := make(chan outcome, lanes)
+	var fault error
+	for {
+		for i := 0; i < len(waiting) && len(busy) < lanes && fault == nil; {
+			at := waiting[i]
+			if busy[entity(at)] {
+				i++
+				continue
 			}
-		})
+			busy[entity(at)] = true
+			waiting = slices.Delete(waiting, i, i+1)
+			go func() { ended <- outcome{at, r.deliver(ctx, page[at])} }()
+		}
+		if len(busy) == 0 {
+			return fault
+		}
+		one := <-ended
+		delete(busy, entity(one.at))
+		done[one.at].Store(one.err == nil)
+		fault = errors.Join(fault, one.err)
 	}
-	for _, key := range order {
-		work <- queues[key]
-	}
-	close(work)
-	group.Wait()
-	return errors.Join(errs...)
 }
 
 // deliver calls the hook with one event until it takes it, or parks the event.
