@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headlessly/headlessly/connectors/graph"
 	"github.com/headlessly/headlessly/connectors/graph/graphtest"
 )
 
@@ -134,11 +135,16 @@ func TestANackedEventComesAgainThenIsParkedAndTheNextOneComes(t *testing.T) {
 }
 
 func TestOneOfTwoClientsGetsTheEventsAndTheOtherTakesOver(t *testing.T) {
-	g := start(t)
+	// A lease that a slow machine does not lose: a is to have it until it goes.
+	g := serve(t, graphtest.Start(t).Open(t, func(c *graph.Config) { quick(c); c.LeaseFor = 4 * time.Second }))
 	sc := graphtest.Scope(t, g.store, "acme")
 	a, b := connect(t, g, "a"), connect(t, g, "b")
 	hook := func() fields { return fields{"id": "r", "hook": "*.created", "name": "crm"} }
 	a.register(hook())
+	if _, err := sc.Create(t.Context(), "Deal", fields{"name": "first"}); err != nil {
+		t.Fatal(err)
+	}
+	a.send(fields{"type": "ack", "id": "r", "seq": a.next().Seq}) // a has it before b asks
 	b.register(hook())
 	made := map[string]bool{}
 	for range 10 {
